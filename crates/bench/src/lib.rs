@@ -1,0 +1,1 @@
+//! Benchmarks and suites too long for every change.

@@ -1,0 +1,1 @@
+//! The control plane: one router per capability, each also a Lambda.

@@ -1,0 +1,1 @@
+//! The long-running half: one loop per call, one await, one clock.

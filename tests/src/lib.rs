@@ -1,0 +1,1 @@
+//! Whole calls, seed sweeps, conformance with the vendors' own software.
