@@ -1,17 +1,31 @@
 //! An agent: a named configuration that says who answers, how, and with which engines.
 //!
-//! This module holds the types; [`file`] reads and checks `agents/<name>.toml`, and [`Agent::script`] fills the
-//! `{{variables}}` in for one call. What a call runs on is the [`Script`]: an agent saved later never changes a live call.
+//! This module holds the types. [`Agent::parse`] reads the text of `agents/<name>.toml` and reports everything that is
+//! wrong with it, line by line; [`Agent::problems`] checks one that came by another way; [`Agent::script`] fills the
+//! `{{variables}}` in for one call. What a call runs on is the [`Script`]: an agent saved later never changes a live
+//! call. [`AgentBook`] holds the agents of one installation and says which of them answers a number.
+//!
+//! Reading files and keeping versions is left to others: here is only what an agent means.
 
+mod book;
+mod check;
 mod file;
 mod script;
+mod section;
+mod template;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use book::{AgentBook, BookError};
 pub use file::{AgentError, AgentProblem};
-pub use script::{ScriptError, Script};
+pub use script::{Script, ScriptError, ScriptProblem};
+pub use template::{BUILT_IN_VARIABLES, Place, UsedAt};
+
+/// The tools that we answer ourselves: they need no parameters in the agent's file.
+pub const BUILT_IN_TOOLS: [&str; 2] = ["hang_up", "record_booking"];
 
 /// The voice engines that this program can bridge to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,6 +38,9 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
+    /// Every engine, in the order in which we would try them.
+    pub const ALL: [Self; 2] = [Self::Hume, Self::OpenAi];
+
     /// The name used in files, in the API and in the journal.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -31,6 +48,18 @@ impl EngineKind {
             Self::Hume => "hume",
             Self::OpenAi => "openai",
         }
+    }
+
+    /// The engine of this name, as [`Self::as_str`] writes it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|engine| engine.as_str() == name)
+    }
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -52,6 +81,10 @@ pub struct Agent {
     /// The agent's name: the file's stem; lower-case letters, digits and `-`.
     #[serde(default)]
     pub name: String,
+    /// Whether this agent answers the numbers that no agent names, and places the calls that name no agent. At most
+    /// one agent of an installation says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub default: bool,
     /// Our numbers (E.164) that this agent answers.
     #[serde(default)]
     pub numbers: Vec<String>,
@@ -95,6 +128,9 @@ pub struct Agent {
     /// How long things may take.
     #[serde(default)]
     pub limits: AgentLimits,
+    /// Where the file uses each variable, for messages. Not part of what the agent is: it is neither stored nor compared.
+    #[serde(skip)]
+    pub used_at: UsedAt,
 }
 
 fn english() -> String {
@@ -155,7 +191,7 @@ impl Default for TurnTaking {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tool {
-    /// `hang_up` and `record_booking` are our own and need nothing else.
+    /// `hang_up` and `record_booking` are our own ([`BUILT_IN_TOOLS`]) and need nothing else.
     pub name: String,
     /// What it is for: the model chooses by this.
     #[serde(default)]
