@@ -1,0 +1,53 @@
+//! Calls, journal, agents, nodes and work in DynamoDB; recordings in S3.
+//!
+//! There is one [`Store`], whoever answers: AWS, or the emulators that the `embedded` crate starts on loopback. What is
+//! promised: an operation may be repeated, by its caller or by the client underneath, and the record comes out the
+//! same; a call's status only moves forward; of several writers of one decision exactly one wins, and the others learn
+//! what was decided. Every operation is one conditional write or one transaction.
+//!
+//! `keys` begins with the table of access patterns. Each noun has a file; `record` holds what the API shows of a
+//! call. Left to others: what a request means (`functions`), what is worth writing down (`media-node`), and keeping
+//! what cannot be written while the store is away: [`StoreError::is_retryable`] tells that from what never can.
+
+mod agent;
+mod clock;
+mod config;
+mod cursor;
+mod dial;
+mod epoch;
+mod erase;
+mod error;
+pub mod fault;
+mod idempotency;
+mod item;
+mod journal;
+mod keys;
+mod list;
+mod node;
+mod open;
+mod record;
+mod recording;
+mod status;
+mod store;
+mod table;
+mod update;
+mod upload;
+mod work;
+
+pub use agent::AgentVersion;
+pub use clock::{Clock, Moment};
+pub use config::{Config, StaticCredentials};
+pub use dial::{Adopted, MayDial};
+pub use epoch::{Claim, Move};
+pub use error::StoreError;
+pub use idempotency::Idempotency;
+pub use journal::{JournalPage, Position};
+pub use list::{CallPage, ListQuery};
+pub use node::Node;
+pub use open::{CallScript, NewCall, Opened, Placed};
+pub use record::{CallRecord, Dial, Direction, Marks, Outcome, Recorded, RecordingState, Status};
+pub use recording::{ByteRange, Part, Segment};
+pub use status::StatusFact;
+pub use store::Store;
+pub use upload::RecordingUpload;
+pub use work::{Leased, WorkItem, WorkKind};

@@ -1,0 +1,229 @@
+//! What is known of a call as a whole: the record that the API shows, and the marks beside it that it does not.
+
+use std::collections::BTreeMap;
+
+use call::CallId;
+use call::agent::EngineKind;
+use call::journal::{EndReason, EndedBy, NextStep};
+use serde::{Deserialize, Serialize};
+use wire::twilio::CallSid;
+
+use crate::clock::Moment;
+
+/// A call, as the API shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// Our own id.
+    pub id: CallId,
+    /// Twilio's id, once Twilio knows the call.
+    pub twilio_sid: Option<CallSid>,
+    /// Who called whom.
+    pub direction: Direction,
+    /// The calling number; an inbound one may be `anonymous`, `client:…` or `sip:…`.
+    pub from: String,
+    /// The called number.
+    pub to: String,
+    /// The other party's number: `from` of an inbound call, `to` of an outbound one.
+    pub phone: String,
+    /// The agent's name.
+    pub agent: String,
+    /// The version of the agent that the call runs on; 0 for a file that was never stored.
+    pub agent_version: u32,
+    /// The engine that speaks, or spoke last.
+    pub engine: Option<EngineKind>,
+    /// All engines that were dialled, in the order of their first dialling.
+    pub engines_tried: Vec<EngineKind>,
+    /// How far the call is.
+    pub status: Status,
+    /// Who ended it; none before the end.
+    pub ended_by: Option<EndedBy>,
+    /// Why it ended; none before the end.
+    pub end_reason: Option<EndReason>,
+    /// When it was opened.
+    pub created_at: Moment,
+    /// When it was answered.
+    pub answered_at: Option<Moment>,
+    /// When it ended.
+    pub ended_at: Option<Moment>,
+    /// How long it lasted from being answered, in seconds.
+    pub duration_s: Option<u32>,
+    /// Whether it reached its goal; none until judged.
+    pub outcome: Option<Outcome>,
+    /// The number of the current media stream.
+    pub epoch: u32,
+    /// The recording; none when the call is not recorded.
+    pub recording: Option<RecordingState>,
+    /// Whether Twilio was simulated.
+    pub simulated: bool,
+    /// What we keep to ourselves.
+    #[serde(skip)]
+    pub marks: Marks,
+}
+
+impl CallRecord {
+    /// The node that owns the current epoch.
+    #[must_use]
+    pub fn node(&self) -> Option<&str> {
+        self.marks.nodes.get(&self.epoch).map(String::as_str)
+    }
+}
+
+/// What the store keeps beside a call's record and the API does not show.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Marks {
+    /// How far an outbound call's dialling is; none for an inbound call.
+    pub dial: Option<Dial>,
+    /// The node of each epoch.
+    pub nodes: BTreeMap<u32, String>,
+    /// When each epoch began, the first with the call.
+    pub epoch_starts: Vec<Moment>,
+    /// The next step that a node wrote for each epoch.
+    pub next_steps: BTreeMap<u32, NextStep>,
+    /// The stream that won each epoch: its node and its Twilio id.
+    pub streams: BTreeMap<u32, (String, String)>,
+    /// The epoch after which we gave up, because there were too many.
+    pub gave_up_after: Option<u32>,
+    /// Who ended the call and why, as a node or a person said. The record shows it once the call is over.
+    pub ending: Option<(EndedBy, EndReason)>,
+    /// The SIP answer code of the end, where Twilio gave one.
+    pub sip_code: Option<u16>,
+    /// Why the call could not be placed, in the carrier's or our words.
+    pub failure: Option<String>,
+    /// When the call will surely be over.
+    pub ends_by: Option<Moment>,
+}
+
+/// Who called whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Somebody called us.
+    Inbound,
+    /// We called somebody.
+    Outbound,
+}
+
+/// How far a call is. It only moves forward, and the last five are final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Opened, not ringing yet.
+    Queued,
+    /// The other side's phone rings.
+    Ringing,
+    /// Answered.
+    InProgress,
+    /// Answered and over.
+    Completed,
+    /// The line was busy.
+    Busy,
+    /// Nobody answered.
+    NoAnswer,
+    /// It could not be placed.
+    Failed,
+    /// It was called off before it was answered.
+    Canceled,
+}
+
+impl Status {
+    /// Whether nothing can follow.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Queued | Self::Ringing | Self::InProgress => false,
+            Self::Completed | Self::Busy | Self::NoAnswer | Self::Failed | Self::Canceled => true,
+        }
+    }
+
+    /// Whether a call with status `self` may become `next`: only forward, and never out of a final one.
+    #[must_use]
+    pub const fn may_become(self, next: Self) -> bool {
+        self.rank() < next.rank()
+    }
+
+    const fn rank(self) -> u8 {
+        match self {
+            Self::Queued => 0,
+            Self::Ringing => 1,
+            Self::InProgress => 2,
+            Self::Completed | Self::Busy | Self::NoAnswer | Self::Failed | Self::Canceled => 3,
+        }
+    }
+}
+
+/// Whether a call reached its goal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It did.
+    Yes,
+    /// It did not.
+    No,
+    /// It cannot be told.
+    Unclear,
+}
+
+/// Whether a call's recording can be heard yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingState {
+    /// It is being recorded, or its segments are not joined yet.
+    Pending,
+    /// It is one file.
+    Ready,
+    /// The call ended without any recorded audio.
+    Empty,
+}
+
+/// How far the dialling of an outbound call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dial {
+    /// Nobody has asked Twilio yet.
+    Opened,
+    /// Somebody is asking Twilio, or died doing so.
+    Dialing,
+    /// Twilio has given the call its id.
+    Dialed,
+    /// It could not be placed.
+    Failed,
+}
+
+/// What became of something that was reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It was news, and is written.
+    Applied,
+    /// It was known, or something newer was.
+    Stale,
+}
+
+/// Who ended a call and why, where nobody who took part has said it.
+pub(crate) const fn ending_by_status(status: Status, direction: Direction) -> Option<(EndedBy, EndReason)> {
+    match (status, direction) {
+        (Status::Queued | Status::Ringing | Status::InProgress, _) => None,
+        (Status::Completed, _) => Some((EndedBy::Caller, EndReason::HungUp)),
+        (Status::Busy, _) => Some((EndedBy::System, EndReason::Busy)),
+        (Status::NoAnswer, _) => Some((EndedBy::System, EndReason::NoAnswer)),
+        (Status::Failed, _) => Some((EndedBy::System, EndReason::Error)),
+        (Status::Canceled, Direction::Inbound) => Some((EndedBy::Caller, EndReason::Canceled)),
+        (Status::Canceled, Direction::Outbound) => Some((EndedBy::Operator, EndReason::Canceled)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_moves_only_forward_and_final_is_absorbing() {
+        use Status::{Busy, Canceled, Completed, Failed, InProgress, NoAnswer, Queued, Ringing};
+        assert!(Queued.may_become(Ringing) && Queued.may_become(InProgress) && Ringing.may_become(Busy));
+        for last in [Completed, Busy, NoAnswer, Failed, Canceled] {
+            for next in [Queued, Ringing, InProgress, Completed, Busy, NoAnswer, Failed, Canceled] {
+                assert!(!last.may_become(next), "{last:?} became {next:?}");
+            }
+        }
+        assert!(!InProgress.may_become(Ringing) && !Ringing.may_become(Ringing));
+    }
+}
