@@ -68,7 +68,7 @@ pub struct Expression {
     /// The engine's name for it, such as `Calmness`.
     pub name: String,
     /// Its strength.
-    pub score: f32,
+    pub score: f64,
 }
 
 /// What the control plane shall tell Twilio when the stream has ended.

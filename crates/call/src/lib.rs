@@ -19,10 +19,20 @@
 
 pub mod agent;
 pub mod audio;
+mod engine;
 pub mod id;
+pub mod io;
 pub mod journal;
 pub mod limits;
+mod machine;
+mod playout;
 pub mod setup;
+mod timer;
+mod turn;
+mod upward;
+mod words;
 
 pub use id::CallId;
+pub use io::{Command, Input, LinkEvent, LinkId, LinkRequest, Output, PhoneEvent, Recorded, ToolRequest};
+pub use machine::Call;
 pub use setup::{ChatRef, Setup};

@@ -29,6 +29,9 @@ pub struct Setup {
     /// Whether the caller has heard the greeting in an earlier epoch.
     #[serde(default)]
     pub greeted: bool,
+    /// Whether the caller has heard the disclosure in an earlier epoch.
+    #[serde(default)]
+    pub disclosed: bool,
     /// The longest call, from the start of the first stream, in milliseconds.
     pub call_ms_max: u64,
 }

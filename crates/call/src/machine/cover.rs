@@ -1,0 +1,185 @@
+//! The caller is never left in silence: bundled lines, the comfort tone, and what is owed.
+
+use std::time::Instant;
+
+use super::Call;
+use crate::audio::lines::{self, Line};
+use crate::audio::mulaw;
+use crate::audio::tone::ComfortTone;
+use crate::journal::{self, Kind, LinkCause};
+use crate::limits::{DEAF_AFTER, FILLER_AFTER, FRAME, LINE_AFTER, STALLED_AFTER};
+use crate::timer::Timer;
+use crate::turn::Purpose;
+
+/// What the engine owes the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owed {
+    Nothing,
+    /// An answer; so far nothing covers the wait.
+    Reply,
+    /// An answer, and the caller was asked for patience.
+    ReplyAfterFiller,
+}
+
+#[derive(Debug)]
+pub(super) struct Cover {
+    owed: Owed,
+    tone: ComfortTone,
+    /// Whether the tone runs whenever nothing else plays.
+    tone_on: bool,
+    /// What covered the present outage so far.
+    by: journal::Cover,
+    /// How often a deaf engine was given up: a noisy line may look like one, so not often.
+    deaf: u8,
+}
+
+/// A noisy line can look like speech that the engine ignores; after so many fresh links it is taken for noise.
+const DEAF_MAX: u8 = 2;
+
+impl Cover {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { owed: Owed::Nothing, tone: ComfortTone::new(seed), tone_on: false, by: journal::Cover::Nothing, deaf: 0 }
+    }
+
+    pub(super) fn owes_reply(&self) -> bool {
+        self.owed != Owed::Nothing
+    }
+}
+
+impl Call {
+    /// The stream has started: if nothing is there to play, the silence is counted from now.
+    pub(super) fn cover_start(&mut self, now: Instant) {
+        if !self.has_engine() {
+            if self.seats.is_exhausted() {
+                return self.apologise(now);
+            }
+            self.timers.set(Timer::Line, now + LINE_AFTER);
+        } else if !self.opening.is_over() && self.playout.is_dry(now) {
+            self.expect_reply(now);
+        }
+    }
+
+    /// An engine was lost: count the silence from the end of what still plays.
+    pub(super) fn cover_outage(&mut self, now: Instant) {
+        self.owed_nothing();
+        self.cover.by = if self.playout.is_dry(now) { journal::Cover::Nothing } else { journal::Cover::Speech };
+        if self.is_up() {
+            self.timers.set(Timer::Line, self.playout.heard_out_at(now) + LINE_AFTER);
+        }
+    }
+
+    /// An engine is back. What covered its absence, and whether the caller was asked to wait.
+    pub(super) fn end_cover(&mut self) -> journal::Cover {
+        self.timers.clear(Timer::Line);
+        if std::mem::take(&mut self.cover.tone_on) {
+            self.playout.end_turn();
+        }
+        std::mem::replace(&mut self.cover.by, journal::Cover::Nothing)
+    }
+
+    pub(super) fn line_due(&mut self, now: Instant) {
+        if self.has_engine() || !self.is_up() {
+            return;
+        }
+        if !self.playout.is_dry(now) {
+            return self.timers.set(Timer::Line, self.playout.heard_out_at(now).max(now + FRAME) + LINE_AFTER);
+        }
+        self.play_line(now, Line::Hold);
+        self.cover.by = journal::Cover::Line;
+        self.cover.tone_on = true;
+    }
+
+    /// Plays one of the bundled lines, in the agent's language.
+    pub(super) fn play_line(&mut self, now: Instant, line: Line) {
+        self.turns.complete();
+        let n = self.next_turn_number();
+        self.turns.open(n, None);
+        let id = format!("line-{n}");
+        self.turns.text(&id, lines::text(&self.script.language, line), false, Purpose::Line);
+        let audio = lines::line(&self.script.language, line);
+        let position = self.playout.end();
+        let dropped = self.playout.push(audio);
+        self.turns.audio(&id, position, (audio.len() - dropped) as u64, Purpose::Line);
+        self.turns.complete();
+        self.playout.end_turn();
+        self.journal(now, Kind::LinePlayed { line: line.name().to_owned() });
+    }
+
+    /// Keeps the comfort tone going while it is wanted and nothing else waits to be played.
+    pub(super) fn feed_tone(&mut self, now: Instant) {
+        if !self.cover.tone_on || !self.is_up() {
+            return;
+        }
+        let line_over = self.turns.is_empty();
+        while self.playout.queued() < FRAME * 2 {
+            self.playout.push(&self.cover.tone.frame());
+        }
+        if line_over && self.playout.unplayed(now) > FRAME {
+            self.cover.by = journal::Cover::Tone;
+        }
+    }
+
+    /// The engine owes the caller an answer from now on.
+    pub(super) fn expect_reply(&mut self, now: Instant) {
+        if self.is_up() && self.has_engine() {
+            self.cover.owed = Owed::Reply;
+            self.timers.set(Timer::Reply, now + FILLER_AFTER);
+        }
+    }
+
+    /// The engine answers, or the caller goes on speaking.
+    pub(super) fn owed_nothing(&mut self) {
+        self.cover.owed = Owed::Nothing;
+        self.timers.clear(Timer::Reply);
+    }
+
+    pub(super) fn reply_overdue(&mut self, now: Instant) {
+        match self.cover.owed {
+            Owed::Nothing => {}
+            Owed::Reply => {
+                if self.playout.is_dry(now) {
+                    self.play_line(now, Line::Hold);
+                }
+                self.cover.owed = Owed::ReplyAfterFiller;
+                self.timers.set(Timer::Reply, now + (STALLED_AFTER - FILLER_AFTER));
+            }
+            // A tool that is still allowed to run has its own time limit; the engine only waits for it.
+            Owed::ReplyAfterFiller if !self.tools.is_empty() => {
+                self.timers.set(Timer::Reply, now + (STALLED_AFTER - FILLER_AFTER));
+            }
+            Owed::ReplyAfterFiller => self.current_failed(now, LinkCause::Stalled),
+        }
+    }
+
+    /// The caller spoke, and stopped, and the engine has not taken notice.
+    pub(super) fn watch_for_deafness(&mut self, now: Instant) {
+        let super::Phone::Up { upward, .. } = &self.phone else { return };
+        let Some(spoke_until) = upward.spoke_until(now) else { return };
+        if self.caller.noticed_since(spoke_until) || self.cover.deaf >= DEAF_MAX || !self.has_engine() {
+            return;
+        }
+        self.timers.set_if_unset(Timer::Deaf, now + DEAF_AFTER);
+    }
+
+    pub(super) fn engine_deaf(&mut self, now: Instant) {
+        self.cover.deaf += 1;
+        self.current_failed(now, LinkCause::Stalled);
+    }
+
+    /// Sends silence in place of caller's audio that did not come, or that cannot come yet.
+    pub(super) fn fill_upward(&mut self, now: Instant) {
+        match &mut self.phone {
+            super::Phone::Awaited => {
+                self.hear_silence(FRAME);
+                if self.has_engine() {
+                    self.timers.set(Timer::Upward, now + FRAME);
+                }
+            }
+            super::Phone::Up { upward, .. } => {
+                if upward.fill(now) {
+                    self.hear(&[mulaw::SILENCE; crate::limits::FRAME_BYTES]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! How this epoch ends: hang-up, transfer, apology, hand-over; and what the record still owes.
+
+use std::time::{Duration, Instant};
+
+use super::{Call, Phone};
+use crate::audio::lines::{self, Line};
+use crate::io::{Command, Output};
+use crate::journal::{EndReason, EndedBy, Kind, NextStep, StreamEnd};
+use crate::limits::GOODBYE_WITHIN;
+use crate::timer::Timer;
+use crate::words;
+
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    closing: Option<Closing>,
+    draining: bool,
+}
+
+/// The call is about to end, when what is being said was heard.
+#[derive(Debug)]
+struct Closing {
+    step: NextStep,
+    /// Whether the engine has yet to say its last turn.
+    awaits_turn: bool,
+    /// The tool request that asked for the end and was not answered.
+    tool: Option<String>,
+}
+
+impl Ending {
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    pub(super) fn called_by(&mut self, tool: String) {
+        if let Some(closing) = &mut self.closing {
+            closing.tool = Some(tool);
+        }
+    }
+}
+
+impl Call {
+    pub(super) fn command(&mut self, now: Instant, command: Command) {
+        let name = match &command {
+            Command::HangUp { .. } => "hang_up",
+            Command::Transfer { .. } => "transfer",
+            Command::Say { .. } => "say",
+            Command::Instruct { .. } => "instruct",
+            Command::Drain { .. } => "drain",
+        };
+        self.journal(now, Kind::Commanded { command: name.to_owned() });
+        match command {
+            Command::HangUp { by } => {
+                self.cut_off(now);
+                let step = NextStep::HangUp { ended_by: by, reason: EndReason::HungUp };
+                self.finish(now, StreamEnd::Closed, Some(step));
+            }
+            Command::Transfer { to } => self.end_after_speech(now, NextStep::Transfer { to }),
+            Command::Say { text } => {
+                self.with_engine(|engine, outbox| engine.say(&text, outbox));
+                self.expect_reply(now);
+            }
+            Command::Instruct { instructions } => {
+                self.with_engine(|engine, outbox| engine.instruct(&instructions, outbox));
+                self.script.instructions = instructions;
+            }
+            Command::Drain { within_ms } => {
+                if !self.is_up() {
+                    return self.finish(now, StreamEnd::NeverCame, None);
+                }
+                self.ending.draining = true;
+                self.timers.set(Timer::Drain, now + Duration::from_millis(within_ms));
+            }
+        }
+    }
+
+    /// Ends the call as soon as what is being said was heard, within bounds.
+    pub(super) fn end_after_speech(&mut self, now: Instant, step: NextStep) {
+        self.ending.closing = Some(Closing { step, awaits_turn: false, tool: None });
+        self.timers.set(Timer::Goodbye, now + GOODBYE_WITHIN);
+    }
+
+    /// Ends the call when the engine's next turn was heard.
+    pub(super) fn end_after_next_turn(&mut self, now: Instant, step: NextStep) {
+        self.end_after_speech(now, step);
+        if let Some(closing) = &mut self.ending.closing {
+            closing.awaits_turn = true;
+        }
+    }
+
+    /// The engine has sent a turn; if it was the goodbye, only its playout is waited for.
+    pub(super) fn goodbye_sent(&mut self) {
+        if let Some(closing) = &mut self.ending.closing {
+            closing.awaits_turn = false;
+        }
+    }
+
+    /// The caller said something while the agent was hanging up. Unless it was a goodbye, the call goes on.
+    pub(super) fn caller_goes_on(&mut self, now: Instant, text: &str) {
+        let by_agent = |closing: &Closing| matches!(closing.step, NextStep::HangUp { ended_by: EndedBy::Agent, .. });
+        if !words::are_real(text) || words::is_farewell(text) || !self.ending.closing.as_ref().is_some_and(by_agent) {
+            return;
+        }
+        self.timers.clear(Timer::Goodbye);
+        if let Some(tool) = self.ending.closing.take().and_then(|closing| closing.tool) {
+            self.answer_tool(now, &tool, now, Err("The caller is still speaking. Answer, and hang up later."));
+        }
+    }
+
+    pub(super) fn end_if_heard_out(&mut self, now: Instant) {
+        let heard_out = self.turns.is_empty() && self.playout.is_dry(now);
+        if heard_out && self.ending.closing.as_ref().is_some_and(|closing| !closing.awaits_turn) {
+            self.end_now(now);
+        }
+    }
+
+    pub(super) fn end_now(&mut self, now: Instant) {
+        if let Some(closing) = self.ending.closing.take() {
+            self.finish(now, StreamEnd::Closed, Some(closing.step));
+        }
+    }
+
+    /// Gives the call to another node.
+    pub(super) fn hand_over(&mut self, now: Instant) {
+        let step = self.ending.closing.take().map_or(NextStep::Continue, |closing| closing.step);
+        self.finish(now, StreamEnd::Closed, Some(step));
+    }
+
+    /// No engine is left. What still plays is heard out, then the control plane says it in its own voice.
+    pub(super) fn apologise(&mut self, now: Instant) {
+        self.end_cover();
+        let step = NextStep::Apologise {
+            text: lines::text(&self.script.language, Line::Sorry).to_owned(),
+            language: lines::spoken_language(&self.script.language).to_owned(),
+            reason: EndReason::NoEngine,
+        };
+        for timer in [Timer::Redial, Timer::Resume, Timer::Line, Timer::Reply, Timer::EngineReady] {
+            self.timers.clear(timer);
+        }
+        self.end_after_speech(now, step);
+    }
+
+    /// The end of this epoch. Everything that is still open is written down as it stands.
+    pub(super) fn finish(&mut self, now: Instant, why: StreamEnd, step: Option<NextStep>) {
+        let heard = self.playout.heard(now);
+        for turn in self.turns.take_all() {
+            let record = turn.record(heard, self.call_ms(now), false);
+            self.turn_over(now, &turn, record);
+        }
+        self.write_unwritten(now);
+        self.tools_lost(now);
+        self.record_heard(now);
+        self.write_measured(now);
+        if let Some(next) = step {
+            self.journal(now, Kind::NextStep { next: next.clone() });
+            self.out.push_back(Output::NextStep(next));
+        }
+        self.journal(now, Kind::StreamEnded { why });
+        match (&self.phone, why) {
+            (Phone::Up { .. }, StreamEnd::Closed | StreamEnd::Stopped) => self.out.push_back(Output::ClosePhone),
+            (Phone::Up { .. } | Phone::Awaited, StreamEnd::Lost | StreamEnd::NeverCame)
+            | (Phone::Awaited, StreamEnd::Closed | StreamEnd::Stopped) => {}
+        }
+        self.close_links();
+        self.over = true;
+    }
+}

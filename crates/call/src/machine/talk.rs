@@ -1,0 +1,302 @@
+//! What an engine hears and says, as turns; and the cut when the caller speaks over the agent.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use wire::twilio::stream::Outbound;
+
+use super::{Call, Phone};
+use crate::engine::{CutSentence, Event};
+use crate::io::Output;
+use crate::journal::{Expression, Kind, Speaker, Turn};
+use crate::limits::{GREETING_KEPT_MAX, SAMPLES_PER_MS};
+use crate::playout::duration;
+use crate::timer::Timer;
+use crate::turn::{AgentTurn, Purpose};
+use crate::words;
+
+/// Turns of the caller whose words have not come yet. A transcription that is so far behind is lost.
+const UNWRITTEN_MAX: usize = 16;
+
+/// The caller, as the engine hears them.
+#[derive(Debug)]
+pub(super) struct Caller {
+    /// Turns whose words will follow.
+    unwritten: VecDeque<Unwritten>,
+    /// What was said last and not answered to the end.
+    unanswered: Option<String>,
+    /// When the engine last took notice of the caller.
+    noticed_at: Instant,
+    /// Whether the caller has spoken since the engine was seated.
+    spoke: bool,
+}
+
+#[derive(Debug)]
+struct Unwritten {
+    item: String,
+    turn: Turn,
+}
+
+impl Caller {
+    pub(super) fn new(now: Instant, unanswered: Option<String>) -> Self {
+        Self { unwritten: VecDeque::new(), unanswered, noticed_at: now, spoke: false }
+    }
+
+    pub(super) fn noticed_since(&self, time: Instant) -> bool {
+        self.noticed_at >= time
+    }
+
+    pub(super) fn unanswered(&mut self) -> Option<String> {
+        self.unanswered.take()
+    }
+
+    pub(super) fn engine_seated(&mut self) {
+        self.spoke = false;
+    }
+}
+
+impl Call {
+    /// Handles what the current engine reported.
+    pub(super) fn engine_events(&mut self, now: Instant) {
+        while let Some(event) = self.events.pop_front() {
+            if self.over {
+                self.events.clear();
+                return;
+            }
+            self.engine_event(now, event);
+        }
+    }
+
+    fn engine_event(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Ready { chat, group } => self.engine_ready(now, chat, group),
+            Event::Interrupted => {
+                self.caller_noticed(now);
+                self.cut_off(now);
+            }
+            Event::CallerWords { text } => {
+                self.caller_noticed(now);
+                self.cut_if_unplayed(now, &text);
+            }
+            Event::CallerTurn { item, span_ms, text, expressions } => self.caller_turn(now, item, span_ms, text, expressions),
+            Event::CallerText { item, text } => self.caller_text(now, &item, text),
+            Event::Sentence { id, text, append } => self.sentence(&id, &text, append),
+            Event::SentenceEnd { id } => self.sentence_end(now, &id),
+            Event::Audio { id, mulaw } => self.agent_audio(now, &id, &mulaw),
+            Event::TurnSent => self.turn_sent(now),
+            Event::LateAudio { length } => self.measured.late_audio_ms += super::millis(length),
+            Event::Tool { id, name, arguments } => self.tool_called(now, id, name, arguments),
+            Event::Trouble { code, message } => {
+                if let Some(engine) = self.engine_kind() {
+                    self.journal(now, Kind::EngineError { engine, code, message });
+                }
+            }
+            Event::Lost(why) => self.current_failed(now, why),
+            Event::Malformed => self.measured.malformed += 1,
+            Event::Unknown => self.measured.unknown += 1,
+        }
+    }
+
+    fn caller_noticed(&mut self, now: Instant) {
+        self.caller.noticed_at = now;
+        self.timers.clear(Timer::Deaf);
+        self.expect_caller(now);
+    }
+
+    /// The caller has so long from now on to say something.
+    pub(super) fn expect_caller(&mut self, now: Instant) {
+        if self.is_up() {
+            let silence = Duration::from_secs(u64::from(self.script.limits.caller_silence_s_max));
+            self.timers.set(Timer::CallerSilence, self.playout.heard_out_at(now) + silence);
+        }
+    }
+
+    fn caller_turn(
+        &mut self,
+        now: Instant,
+        item: Option<String>,
+        span_ms: Option<(u64, u64)>,
+        text: Option<String>,
+        expressions: Vec<Expression>,
+    ) {
+        self.caller_noticed(now);
+        if let Some(text) = &text {
+            self.cut_if_unplayed(now, text);
+            if text.trim().is_empty() {
+                return;
+            }
+        }
+        let now_ms = self.call_ms(now);
+        let (start_ms, end_ms) = span_ms.map_or((now_ms, now_ms), |(begin, end)| (self.heard_at_ms(begin), self.heard_at_ms(end)));
+        let turn = Turn {
+            n: self.next_turn_number(),
+            speaker: Speaker::Caller,
+            text: String::new(),
+            heard_text: String::new(),
+            approximate: false,
+            start_ms,
+            end_ms: end_ms.max(start_ms),
+            heard_ms: end_ms.saturating_sub(start_ms),
+            interrupted: false,
+            engine: self.engine_kind(),
+            expressions,
+        };
+        match (text, item) {
+            (Some(text), _) => self.caller_said(now, turn, text),
+            (None, Some(item)) => {
+                if self.caller.unwritten.len() == UNWRITTEN_MAX
+                    && let Some(oldest) = self.caller.unwritten.pop_front()
+                {
+                    self.remember(now, oldest.turn);
+                }
+                self.caller.unwritten.push_back(Unwritten { item, turn });
+            }
+            (None, None) => self.remember(now, turn),
+        }
+        self.caller.spoke = true;
+        self.expect_reply(now);
+    }
+
+    fn caller_text(&mut self, now: Instant, item: &str, text: String) {
+        let Some(index) = self.caller.unwritten.iter().position(|unwritten| unwritten.item == item) else {
+            self.measured.unknown += 1;
+            return;
+        };
+        if let Some(unwritten) = self.caller.unwritten.remove(index) {
+            self.caller_said(now, unwritten.turn, text);
+        }
+    }
+
+    fn caller_said(&mut self, now: Instant, mut turn: Turn, text: String) {
+        self.caller_goes_on(now, &text);
+        turn.text.clone_from(&text);
+        turn.heard_text.clone_from(&text);
+        if words::are_real(&text) {
+            self.caller.unanswered = Some(text);
+        }
+        self.remember(now, turn);
+    }
+
+    /// Turns whose words never came are written down without them.
+    pub(super) fn write_unwritten(&mut self, now: Instant) {
+        while let Some(unwritten) = self.caller.unwritten.pop_front() {
+            self.remember(now, unwritten.turn);
+        }
+    }
+
+    fn sentence(&mut self, id: &str, text: &str, append: bool) {
+        if self.repeats_greeting(text) && !append {
+            self.with_engine(|engine, _| engine.forget(id));
+            return;
+        }
+        self.open_turn();
+        let purpose = self.opening.purpose();
+        self.turns.text(id, text, append, purpose);
+    }
+
+    /// A resumed engine may greet once more, before the caller has said another word.
+    fn repeats_greeting(&self, text: &str) -> bool {
+        self.seats.current_resumed() && !self.caller.spoke && self.opening.is_over() && words::repeats(&self.script.greeting, text)
+    }
+
+    fn sentence_end(&mut self, now: Instant, id: &str) {
+        let Some(turn) = self.turns.arriving() else { return };
+        let n = turn.n;
+        if let Some(text) = turn.sentences.iter().find(|sentence| sentence.id == id).map(|sentence| sentence.text.clone()) {
+            self.journal(now, Kind::Speaking { n, text });
+        }
+    }
+
+    fn agent_audio(&mut self, now: Instant, id: &str, mulaw: &[u8]) {
+        self.open_turn();
+        self.owed_nothing();
+        self.timers.clear(Timer::Deaf);
+        let room = match self.phone {
+            Phone::Up { .. } => Duration::MAX,
+            Phone::Awaited => GREETING_KEPT_MAX.saturating_sub(self.playout.queued()),
+        };
+        let fits = usize::try_from(crate::playout::samples(room)).unwrap_or(usize::MAX).min(mulaw.len());
+        let position = self.playout.end();
+        let dropped = self.playout.push(&mulaw[..fits]) + mulaw.len() - fits;
+        let purpose = self.opening.purpose();
+        self.turns.audio(id, position, (mulaw.len() - dropped) as u64, purpose);
+        if dropped > 0 {
+            let lost_ms = dropped as u64 / SAMPLES_PER_MS;
+            self.journal(now, Kind::Gap { what: "agent audio beyond what can wait to be played".to_owned(), lost_ms });
+        }
+    }
+
+    fn open_turn(&mut self) {
+        if self.turns.arriving().is_none() {
+            let n = self.next_turn_number();
+            let engine = self.engine_kind();
+            self.turns.open(n, engine);
+        }
+    }
+
+    fn turn_sent(&mut self, now: Instant) {
+        let spoke = self.turns.arriving().is_some_and(|turn| turn.end().is_some());
+        self.turns.complete();
+        self.playout.end_turn();
+        if spoke {
+            self.caller.unanswered = None;
+        }
+        self.opening_sent(now);
+        self.goodbye_sent();
+        self.swap_if_ready(now);
+    }
+
+    /// The second case of barge-in: the engine has long sent its turn, but the phone still plays it.
+    fn cut_if_unplayed(&mut self, now: Instant, text: &str) {
+        let least = Duration::from_millis(u64::from(self.script.turn_taking.unplayed_ms_min));
+        if words::are_real(text) && self.playout.unplayed(now) > least {
+            self.cut_off(now);
+        }
+    }
+
+    /// Cuts the agent off: nothing that the caller has not heard yet will be heard, but for a disclosure.
+    pub(super) fn cut_off(&mut self, now: Instant) {
+        self.owed_nothing();
+        if self.turns.is_empty() && self.playout.is_dry(now) {
+            return;
+        }
+        let heard = self.playout.heard(now);
+        // A disclosure is finished first. If the engine stopped in the middle of it, it is said again later.
+        let cut_turns = match self.turns.protected_until(heard) {
+            Some(until) if self.opening.purpose() != Purpose::Disclosure => {
+                self.playout.cut_beyond(until);
+                self.turns.take_beyond(until)
+            }
+            Some(_) | None => {
+                let cut = self.playout.cut(now);
+                if cut.in_phone {
+                    self.out.push_back(Output::Phone(Outbound::Clear));
+                }
+                self.turns.take_all()
+            }
+        };
+        self.opening.cut();
+        let mut sentences = Vec::new();
+        for turn in cut_turns {
+            self.turn_cut(now, &turn, heard, &mut sentences);
+        }
+        if !sentences.is_empty() {
+            self.with_engine(|engine, outbox| engine.cut(&sentences, outbox));
+        }
+    }
+
+    fn turn_cut(&mut self, now: Instant, turn: &AgentTurn, heard: u64, cut: &mut Vec<CutSentence>) {
+        let record = turn.record(heard, self.call_ms(now), true);
+        let whole: u64 = turn.sentences.iter().map(crate::turn::Sentence::samples).sum();
+        let heard_samples: u64 = turn.sentences.iter().map(|sentence| sentence.heard(heard)).sum();
+        cut.extend(
+            turn.sentences
+                .iter()
+                .filter(|sentence| sentence.purpose != Purpose::Line && (!turn.complete || sentence.heard(heard) < sentence.samples()))
+                .map(|sentence| CutSentence { id: sentence.id.clone(), heard: duration(sentence.heard(heard)) }),
+        );
+        let dropped_ms = (whole - heard_samples) / SAMPLES_PER_MS;
+        self.journal(now, Kind::Interrupted { n: turn.n, heard_ms: record.heard_ms, dropped_ms });
+        self.remember(now, record);
+    }
+}

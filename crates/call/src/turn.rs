@@ -1,0 +1,238 @@
+//! The agent's turns: sentences laid over positions in the played audio, closed at what was heard.
+
+use std::collections::VecDeque;
+
+use crate::agent::EngineKind;
+use crate::journal::{Speaker, Turn};
+use crate::limits::{SAMPLES_PER_MS, SENTENCES_MAX};
+use crate::words;
+
+/// What a sentence is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// That this is an AI and that the call is recorded. It is not cut off.
+    Disclosure,
+    /// The first words.
+    Greeting,
+    /// Whatever the engine says by itself, or was asked to say.
+    Reply,
+    /// One of our bundled lines.
+    Line,
+}
+
+/// A sentence of the agent and where its audio lies.
+#[derive(Clone, Debug)]
+pub(crate) struct Sentence {
+    /// The engine's id: audio and text of a sentence share it.
+    pub(crate) id: String,
+    /// What is said.
+    pub(crate) text: String,
+    /// What it is for.
+    pub(crate) purpose: Purpose,
+    /// Position of its first sample; none until audio came.
+    from: Option<u64>,
+    /// Samples so far.
+    len: u64,
+}
+
+impl Sentence {
+    /// Samples of this sentence that lie before `heard`.
+    #[must_use]
+    pub(crate) fn heard(&self, heard: u64) -> u64 {
+        self.from.map_or(0, |from| heard.saturating_sub(from).min(self.len))
+    }
+
+    /// Samples of audio that came for it.
+    #[must_use]
+    pub(crate) fn samples(&self) -> u64 {
+        self.len
+    }
+
+    /// The position behind its last sample.
+    #[must_use]
+    pub(crate) fn end(&self) -> Option<u64> {
+        self.from.map(|from| from + self.len)
+    }
+}
+
+/// One turn of the agent, from its first sentence to the last sample heard.
+#[derive(Clone, Debug)]
+pub(crate) struct AgentTurn {
+    /// Its number within the call.
+    pub(crate) n: u32,
+    /// Who speaks; none for our own lines.
+    pub(crate) engine: Option<EngineKind>,
+    /// In the order of their audio.
+    pub(crate) sentences: Vec<Sentence>,
+    /// Whether the engine has sent all of it.
+    pub(crate) complete: bool,
+    /// When its first frame is played, in milliseconds of the call.
+    pub(crate) start_ms: Option<u64>,
+}
+
+impl AgentTurn {
+    /// The position behind its last sample; none if no audio came.
+    #[must_use]
+    pub(crate) fn end(&self) -> Option<u64> {
+        self.sentences.iter().filter_map(Sentence::end).max()
+    }
+
+    fn start(&self) -> Option<u64> {
+        self.sentences.iter().filter_map(|sentence| sentence.from).min()
+    }
+
+    /// Whether this turn tells the caller whom they speak with and that the call is recorded.
+    #[must_use]
+    pub(crate) fn is_disclosure(&self) -> bool {
+        self.sentences.iter().any(|sentence| sentence.purpose == Purpose::Disclosure)
+    }
+
+    /// The record of this turn when the caller has heard up to `heard`, at `now_ms` of the call.
+    #[must_use]
+    pub(crate) fn record(&self, heard: u64, now_ms: u64, interrupted: bool) -> Turn {
+        let mut text = String::new();
+        let mut heard_text = String::new();
+        let mut heard_samples = 0;
+        let mut approximate = false;
+        for sentence in &self.sentences {
+            let part_heard = sentence.heard(heard);
+            // A sentence whose audio never came was not heard, unless the turn ended well without any.
+            let part = if sentence.from.is_none() { "" } else { words::heard_part(&sentence.text, part_heard, sentence.len) };
+            approximate |= !part.is_empty() && part.len() < sentence.text.len();
+            heard_samples += part_heard;
+            join(&mut text, &sentence.text);
+            join(&mut heard_text, part);
+        }
+        let start_ms = self.start_ms.unwrap_or(now_ms);
+        Turn {
+            n: self.n,
+            speaker: Speaker::Agent,
+            text,
+            heard_text,
+            approximate,
+            start_ms,
+            end_ms: now_ms.max(start_ms),
+            heard_ms: heard_samples / SAMPLES_PER_MS,
+            interrupted,
+            engine: self.engine,
+            expressions: Vec::new(),
+        }
+    }
+}
+
+fn join(text: &mut String, more: &str) {
+    let more = more.trim();
+    if !text.is_empty() && !more.is_empty() {
+        text.push(' ');
+    }
+    text.push_str(more);
+}
+
+/// The agent's turns that are not over yet, oldest first: the first is being heard, the last may still be arriving.
+#[derive(Debug, Default)]
+pub(crate) struct AgentTurns {
+    open: VecDeque<AgentTurn>,
+}
+
+impl AgentTurns {
+    /// Whether no turn is open.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// The turns, oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &AgentTurn> {
+        self.open.iter()
+    }
+
+    /// The turn the engine is still sending, if there is one.
+    #[must_use]
+    pub(crate) fn arriving(&mut self) -> Option<&mut AgentTurn> {
+        self.open.back_mut().filter(|turn| !turn.complete)
+    }
+
+    /// Opens a turn.
+    pub(crate) fn open(&mut self, n: u32, engine: Option<EngineKind>) {
+        self.open.push_back(AgentTurn { n, engine, sentences: Vec::new(), complete: false, start_ms: None });
+    }
+
+    /// The text of a sentence of the arriving turn. Returns whether the sentence is new.
+    pub(crate) fn text(&mut self, id: &str, text: &str, append: bool, purpose: Purpose) -> bool {
+        let Some(turn) = self.arriving() else { return false };
+        if let Some(sentence) = turn.sentences.iter_mut().find(|sentence| sentence.id == id) {
+            if append {
+                sentence.text.push_str(text);
+            } else {
+                text.clone_into(&mut sentence.text);
+            }
+            return false;
+        }
+        if turn.sentences.len() < SENTENCES_MAX {
+            turn.sentences.push(Sentence { id: id.to_owned(), text: text.to_owned(), purpose, from: None, len: 0 });
+        }
+        true
+    }
+
+    /// Audio of a sentence of the arriving turn: `samples` of it from `position` on.
+    pub(crate) fn audio(&mut self, id: &str, position: u64, samples: u64, purpose: Purpose) {
+        if !self.arriving().is_some_and(|turn| turn.sentences.iter().any(|sentence| sentence.id == id)) {
+            self.text(id, "", false, purpose);
+        }
+        let Some(turn) = self.arriving() else { return };
+        if let Some(sentence) = turn.sentences.iter_mut().find(|sentence| sentence.id == id) {
+            sentence.from.get_or_insert(position);
+            sentence.len += samples;
+        }
+    }
+
+    /// The engine has sent all of the arriving turn. A turn without a word or a sound is forgotten.
+    pub(crate) fn complete(&mut self) {
+        if let Some(turn) = self.arriving() {
+            turn.complete = true;
+            if turn.sentences.is_empty() {
+                self.open.pop_back();
+            }
+        }
+    }
+
+    /// Notes when turns begin to be heard. `call_ms` tells the call's time of a position.
+    pub(crate) fn note_starts(&mut self, sent: u64, call_ms: impl Fn(u64) -> u64) {
+        for turn in &mut self.open {
+            if turn.start_ms.is_none()
+                && let Some(start) = turn.start().filter(|start| *start < sent)
+            {
+                turn.start_ms = Some(call_ms(start));
+            }
+        }
+    }
+
+    /// Takes the oldest turn if all of it has been sent by the engine and heard by the caller.
+    pub(crate) fn take_heard(&mut self, heard: u64) -> Option<AgentTurn> {
+        let turn = self.open.front()?;
+        (turn.complete && turn.end().is_none_or(|end| end <= heard)).then(|| self.open.pop_front())?
+    }
+
+    /// Takes all turns: they were cut off.
+    pub(crate) fn take_all(&mut self) -> VecDeque<AgentTurn> {
+        std::mem::take(&mut self.open)
+    }
+
+    /// Takes the turns of which nothing lies before `position`.
+    pub(crate) fn take_beyond(&mut self, position: u64) -> VecDeque<AgentTurn> {
+        let keep = self.open.iter().take_while(|turn| turn.start().is_some_and(|start| start < position)).count();
+        self.open.split_off(keep)
+    }
+
+    /// The position behind the last sample of a sentence that must not be cut off, if it is not heard yet.
+    #[must_use]
+    pub(crate) fn protected_until(&self, heard: u64) -> Option<u64> {
+        self.open
+            .iter()
+            .flat_map(|turn| &turn.sentences)
+            .filter(|sentence| sentence.purpose == Purpose::Disclosure)
+            .filter_map(Sentence::end)
+            .filter(|end| *end > heard)
+            .max()
+    }
+}

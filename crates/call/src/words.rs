@@ -1,0 +1,114 @@
+//! Small questions about spoken words: are they real, are they the same, where does a cut fall.
+
+/// Sounds that people make while they listen. They say "go on", not "stop".
+const LISTENING_SOUNDS: [&str; 24] = [
+    "uh", "um", "uhm", "hm", "hmm", "mm", "mhm", "mmhm", "mmhmm", "uhhuh", "ah", "oh", "eh", "er", "erm", "huh", "aha", "äh", "ähm", "euh",
+    "em", "ehm", "mmm", "ha",
+];
+
+/// Words that end a call rather than go on with it, in the languages of the bundled lines.
+const FAREWELLS: [&str; 30] = [
+    "bye", "goodbye", "thanks", "thank", "you", "ok", "okay", "good", "night", "day", "have", "a", "nice", "see", "take", "care", "tschüss",
+    "danke", "wiederhören", "auf", "ciao", "adiós", "adios", "gracias", "hasta", "luego", "merci", "au", "revoir", "too",
+];
+
+/// Whether these words are a goodbye and nothing else.
+#[must_use]
+pub(crate) fn is_farewell(text: &str) -> bool {
+    let normal = normal(text);
+    !normal.is_empty() && normal.split(' ').all(|word| FAREWELLS.contains(&word))
+}
+
+/// Lower case letters and digits, words separated by one space: what is left when spelling does not matter.
+#[must_use]
+pub(crate) fn normal(text: &str) -> String {
+    let mut normal = String::with_capacity(text.len());
+    let mut gap = false;
+    for character in text.chars() {
+        if character.is_alphanumeric() {
+            if gap && !normal.is_empty() {
+                normal.push(' ');
+            }
+            gap = false;
+            normal.extend(character.to_lowercase());
+        } else if !matches!(character, '\'' | '’' | '-') {
+            gap = true;
+        }
+    }
+    normal
+}
+
+/// Whether a caller's words say something, so that they may cut the agent off.
+#[must_use]
+pub(crate) fn are_real(text: &str) -> bool {
+    normal(text).split(' ').any(|word| !word.is_empty() && !LISTENING_SOUNDS.contains(&word))
+}
+
+/// Whether an agent's sentence says again what is in `said`, as a greeting after a resumption does.
+#[must_use]
+pub(crate) fn repeats(said: &str, sentence: &str) -> bool {
+    let (said, sentence) = (normal(said), normal(sentence));
+    !sentence.is_empty() && !said.is_empty() && (said.contains(&sentence) || sentence.contains(&said))
+}
+
+/// The part of `text` that was heard when `heard` of `whole` samples were: cut at the word boundary nearest to that share.
+#[must_use]
+pub(crate) fn heard_part(text: &str, heard: u64, whole: u64) -> &str {
+    if heard >= whole {
+        return text;
+    }
+    if heard == 0 {
+        return "";
+    }
+    let characters = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
+    let share = heard.saturating_mul(characters) / whole.max(1);
+    let mut best = 0;
+    let mut best_distance = share;
+    let mut position = 0u64;
+    let mut before_is_space = true;
+    for (index, character) in text.char_indices().chain([(text.len(), ' ')]) {
+        // A boundary lies where a word has just ended.
+        if character.is_whitespace() && !before_is_space && position.abs_diff(share) <= best_distance {
+            (best, best_distance) = (index, position.abs_diff(share));
+        }
+        before_is_space = character.is_whitespace();
+        position += 1;
+    }
+    &text[..best]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listening_sounds_are_not_words() {
+        assert!(!are_real("") && !are_real("Mm-hmm.") && !are_real("Uh, um…") && !are_real("..."));
+        assert!(are_real("Wait!") && are_real("um, no") && are_real("2"));
+    }
+
+    #[test]
+    fn a_cut_falls_between_words() {
+        let text = "How can I help you today?";
+        assert_eq!(heard_part(text, 0, 100), "");
+        assert_eq!(heard_part(text, 100, 100), text);
+        assert_eq!(heard_part(text, 30, 100), "How can");
+        assert_eq!(heard_part(text, 1, 100), "");
+        assert_eq!(heard_part(text, 99, 100), text);
+        assert_eq!(heard_part("", 5, 10), "");
+    }
+
+    #[test]
+    fn a_cut_never_splits_a_letter() {
+        let text = "Grüß Gott, schöne Größe";
+        for heard in 0..=50 {
+            assert!(text.starts_with(heard_part(text, heard, 50)));
+        }
+    }
+
+    #[test]
+    fn a_repeated_greeting_is_known_whatever_its_commas() {
+        assert!(repeats("Hello, this is Riverside Dental. How can I help?", "How can I help"));
+        assert!(!repeats("Hello, how can I help?", "Tuesday at ten is free."));
+    }
+}
