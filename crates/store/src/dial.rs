@@ -3,9 +3,16 @@
 use call::CallId;
 use wire::twilio::CallSid;
 
-use crate::error::StoreError;
-use crate::record::{CallRecord, Recorded};
-use crate::store::Store;
+use crate::error::{Refusal, StoreError};
+use crate::item::Item;
+use crate::keys;
+use crate::record::{CallRecord, Dial, Recorded, Status};
+use crate::store::{Condition, Store, Write, nonce, pause};
+use crate::update::{CHANGE_ATTEMPTS_MAX, Change, DIALING_MAX};
+use crate::work::{WorkItem, WorkKind};
+
+/// The longest reason that is kept: Twilio's messages are a sentence.
+const FAILURE_CHARS_MAX: usize = 500;
 
 /// Whether this caller of `mark_dialing` is the one that may ask Twilio.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,18 +34,76 @@ pub enum Adopted {
 
 impl Store {
     /// Marks an opened call as being dialled, before Twilio is asked.
+    ///
+    /// Only `Yes` allows to dial. After an error nobody may: the mark may be written, and the call is then reconciled
+    /// with Twilio's call list a minute later.
     pub async fn mark_dialing(&self, id: CallId) -> Result<MayDial, StoreError> {
-        todo!()
+        let (me, now) = (nonce(), self.now());
+        self.change_call(id, |call| {
+            if call.marks.dialing_by.as_deref() == Some(&*me) {
+                return Change::Keep(MayDial::Yes(call.clone()));
+            }
+            if call.marks.dial != Some(Dial::Opened) || call.twilio_sid.is_some() || call.status.is_final() {
+                return Change::Keep(MayDial::No(call.clone()));
+            }
+            call.marks.dial = Some(Dial::Dialing);
+            call.marks.dialing_at = Some(now);
+            call.marks.dialing_by = Some(me.clone());
+            let reconcile = WorkItem::new(id, WorkKind::Reconcile, now.after(DIALING_MAX));
+            Change::Write(MayDial::Yes(call.clone()), vec![reconcile])
+        })
+        .await
     }
 
     /// Gives the call its Twilio id: after Twilio's answer, or by any signed callback that names both.
     pub async fn adopt_sid(&self, id: CallId, sid: CallSid) -> Result<Adopted, StoreError> {
-        todo!()
+        for attempt in 0..CHANGE_ATTEMPTS_MAX {
+            let mut stored = self.stored_call(id).await?;
+            match stored.call.twilio_sid {
+                Some(known) if known == sid => return Ok(Adopted::Yes(stored.call)),
+                Some(_) => return Ok(Adopted::Other(stored.call)),
+                None => {}
+            }
+            stored.call.twilio_sid = Some(sid);
+            if let Some(Dial::Opened | Dial::Dialing) = stored.call.marks.dial {
+                stored.call.marks.dial = Some(Dial::Dialed);
+            }
+            let call = stored.call.clone();
+            let reconcile = WorkItem::new(id, WorkKind::Reconcile, call.marks.ends_by);
+            let way = Item::new(&keys::sid(sid)).text("call", id.to_string()).expiring(self.expiry_of(id));
+            let only_ours = Condition::new("attribute_not_exists(pk) OR #call = :call")
+                .naming("#call", "call")
+                .text(":call", id.to_string());
+            let changes = vec![
+                self.writing(self.rewriting(stored)?),
+                self.writing(Write { item: way, condition: only_ours }),
+                self.writing(Write::always(reconcile.encode()?)),
+            ];
+            match self.transact(changes).await {
+                Ok(()) => return Ok(Adopted::Yes(call)),
+                // The second item is the way from Twilio's id, and it leads to another call.
+                Err(Refusal::Condition(failed)) if failed == [1] => return Ok(Adopted::Other(self.call(id).await?)),
+                Err(Refusal::Condition(_) | Refusal::Failed(StoreError::Conflict)) => pause(attempt).await,
+                Err(Refusal::Failed(error)) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict)
     }
 
     /// The call could not be placed: Twilio refused, or does not know it a minute after it was dialled. Changes nothing
     /// when Twilio has given it an id meanwhile, or it is over.
     pub async fn mark_failed(&self, id: CallId, why: &str) -> Result<Recorded, StoreError> {
-        todo!()
+        let (now, why) = (self.now(), why.chars().take(FAILURE_CHARS_MAX).collect::<String>());
+        self.change_call(id, |call| {
+            if call.status.is_final() || call.twilio_sid.is_some() {
+                return Change::Keep(Recorded::Stale);
+            }
+            call.status = Status::Failed;
+            call.ended_at = Some(now);
+            call.marks.dial = Some(Dial::Failed);
+            call.marks.failure = Some(why.clone());
+            Change::Write(Recorded::Applied, self.work_at_end(call))
+        })
+        .await
     }
 }

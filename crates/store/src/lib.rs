@@ -49,5 +49,6 @@ pub use record::{CallRecord, Dial, Direction, Marks, Outcome, Recorded, Recordin
 pub use recording::{ByteRange, Part, Segment};
 pub use status::StatusFact;
 pub use store::Store;
+pub use table::INDEXES;
 pub use upload::RecordingUpload;
 pub use work::{Leased, WorkItem, WorkKind};

@@ -69,10 +69,12 @@ impl CallRecord {
 }
 
 /// What the store keeps beside a call's record and the API does not show.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Marks {
     /// How far an outbound call's dialling is; none for an inbound call.
     pub dial: Option<Dial>,
+    /// Since when Twilio is being asked.
+    pub dialing_at: Option<Moment>,
     /// The node of each epoch.
     pub nodes: BTreeMap<u32, String>,
     /// When each epoch began, the first with the call.
@@ -90,7 +92,13 @@ pub struct Marks {
     /// Why the call could not be placed, in the carrier's or our words.
     pub failure: Option<String>,
     /// When the call will surely be over.
-    pub ends_by: Option<Moment>,
+    pub ends_by: Moment,
+    /// Who may dial, so that a writer whose answer was lost recognises itself.
+    #[serde(default)]
+    pub(crate) dialing_by: Option<String>,
+    /// Who moved the call to its current epoch, for the same reason.
+    #[serde(default)]
+    pub(crate) moved_by: Option<String>,
 }
 
 /// Who called whom.

@@ -2,12 +2,28 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use call::CallId;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Moment;
-use crate::error::StoreError;
-use crate::store::Store;
+use crate::error::{Refusal, StoreError, failure, refusal};
+use crate::item::{Attributes, Item};
+use crate::keys::{self, Key, WORK_SHARDS};
+use crate::store::{Condition, Store, Write, attributes, nonce, pause};
+use crate::update::CHANGE_ATTEMPTS_MAX;
+
+/// The first pause after a failure. Each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(15);
+
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
+
+/// The longest error that is kept with an item.
+const ERROR_CHARS_MAX: usize = 500;
+
+/// One look at a partition passes at most so many items that others have claimed.
+const PASSED_MAX: usize = 200;
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -28,9 +44,9 @@ pub enum WorkKind {
 }
 
 /// A piece of work.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkItem {
-    /// Unique: made of what, for which call, and why.
+    /// What and for which call, as in `reconcile.call_…`.
     pub id: String,
     /// What.
     pub kind: WorkKind,
@@ -52,47 +68,233 @@ pub struct Leased {
     pub item: WorkItem,
     /// When the lease ends.
     pub until: Moment,
+    /// Whose it is.
+    token: String,
 }
 
 impl WorkItem {
     /// After so many vain tries an item is dead: listed, and retried only when a person says so.
     pub const ATTEMPTS_MAX: u32 = 10;
+
+    /// Work that was not tried yet.
+    pub(crate) fn new(call: CallId, kind: WorkKind, due: Moment) -> Self {
+        Self { id: format!("{}.{call}", kind.as_str()), kind, call, due, attempts: 0, last_error: None }
+    }
+
+    /// As an item among those that are due.
+    pub(crate) fn encode(&self) -> Result<Item, StoreError> {
+        Item::new(&keys::work(self.due, &self.id)).fields(self)
+    }
+
+    /// How long to wait after the attempts that were made.
+    fn pause(&self) -> Duration {
+        FIRST_PAUSE.saturating_mul(1 << self.attempts.saturating_sub(1).min(16)).min(LONGEST_PAUSE)
+    }
+}
+
+impl WorkKind {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Analyse => "analyse",
+            Self::SendWebhook => "send_webhook",
+            Self::Reconcile => "reconcile",
+            Self::JoinRecording => "join_recording",
+            Self::Erase => "erase",
+            Self::Expire => "expire",
+        }
+    }
+}
+
+impl Leased {
+    fn key(&self) -> Key {
+        keys::work(self.item.due, &self.item.id)
+    }
+
+    fn ours(&self) -> Condition {
+        Condition::new("lease_by = :token").text(":token", &self.token)
+    }
 }
 
 impl Store {
     /// Adds work for a call.
     pub async fn add_work(&self, call: CallId, kind: WorkKind, due: Moment) -> Result<(), StoreError> {
-        todo!()
+        let item = WorkItem::new(call, kind, due).encode()?;
+        match self.put(Write::fresh(item)).await {
+            // It is there already, perhaps claimed.
+            Ok(()) | Err(Refusal::Condition(_)) => Ok(()),
+            Err(Refusal::Failed(error)) => Err(error),
+        }
     }
 
     /// Claims up to `limit` items that are due, for so long.
     pub async fn claim_work(&self, limit: usize, lease: Duration) -> Result<Vec<Leased>, StoreError> {
-        todo!()
+        let mut claimed = Vec::new();
+        // Not always the same partition first: several workers get out of each other's way.
+        let first = fastrand::u32(0..WORK_SHARDS);
+        for shard in (0..WORK_SHARDS).map(|n| (first + n) % WORK_SHARDS) {
+            self.claim_in(shard, limit, lease, &mut claimed).await?;
+            if claimed.len() >= limit {
+                break;
+            }
+        }
+        claimed.sort_by_key(|leased| leased.item.due);
+        Ok(claimed)
+    }
+
+    async fn claim_in(
+        &self,
+        shard: u32,
+        limit: usize,
+        lease: Duration,
+        claimed: &mut Vec<Leased>,
+    ) -> Result<(), StoreError> {
+        let (mut start, mut passed) = (None, 0);
+        loop {
+            let now = self.now();
+            let (items, next) = self.due_work(shard, now, start).await?;
+            for item in items {
+                if claimed.len() >= limit {
+                    return Ok(());
+                }
+                passed += 1;
+                if item.number_of("lease_until_ms").is_ok_and(|until| until > now.as_ms()) {
+                    continue;
+                }
+                if let Some(leased) = self.claim(item.read()?, now, lease).await? {
+                    claimed.push(leased);
+                }
+            }
+            start = next;
+            if start.is_none() || passed >= PASSED_MAX {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn due_work(
+        &self,
+        shard: u32,
+        now: Moment,
+        start: Option<Attributes>,
+    ) -> Result<(Vec<Item>, Option<Attributes>), StoreError> {
+        let values = Item::default().text(":pk", keys::work_partition(shard)).text(":due", keys::work_due_end(now));
+        let query = self.dynamodb.query().table_name(&self.table).consistent_read(true).limit(25);
+        let query = query.key_condition_expression("pk = :pk AND sk <= :due");
+        let query = query.set_expression_attribute_values(Some(values.0)).set_exclusive_start_key(start);
+        let answer = query.send().await.map_err(|error| failure(&error))?;
+        Ok((answer.items.unwrap_or_default().into_iter().map(Item).collect(), answer.last_evaluated_key))
+    }
+
+    async fn claim(&self, item: WorkItem, now: Moment, lease: Duration) -> Result<Option<Leased>, StoreError> {
+        let leased = Leased { until: now.after(lease), token: nonce(), item };
+        let values = Item::default()
+            .text(":token", &leased.token)
+            .number(":until", leased.until.as_ms())
+            .number(":now", now.as_ms());
+        let request = self.dynamodb.update_item().table_name(&self.table).set_key(Some(attributes(&leased.key())));
+        let request = request
+            .update_expression("SET lease_by = :token, lease_until_ms = :until")
+            .condition_expression(
+                "attribute_exists(pk) AND (attribute_not_exists(lease_until_ms) OR lease_until_ms <= :now \
+                 OR lease_by = :token)",
+            )
+            .set_expression_attribute_values(Some(values.0));
+        match request.send().await.map_err(|error| refusal(&error)) {
+            Ok(_) => Ok(Some(leased)),
+            // Another worker was faster, or is writing it at this moment.
+            Err(Refusal::Condition(_) | Refusal::Failed(StoreError::Conflict)) => Ok(None),
+            Err(Refusal::Failed(error)) => Err(error),
+        }
     }
 
     /// The work is done.
     pub async fn complete_work(&self, done: &Leased) -> Result<(), StoreError> {
-        todo!()
+        self.change_work(vec![self.deleting(&done.key(), done.ours())]).await.map(drop)
     }
 
     /// The work failed: it becomes due again later, each time after twice as long, or is dead after the last attempt.
     /// Returns the item as it is now, none if it is no longer ours.
     pub async fn fail_work(&self, failed: &Leased, why: &str) -> Result<Option<WorkItem>, StoreError> {
-        todo!()
+        let mut item = failed.item.clone();
+        item.attempts += 1;
+        item.last_error = Some(why.chars().take(ERROR_CHARS_MAX).collect());
+        let write = if item.attempts >= WorkItem::ATTEMPTS_MAX {
+            Item::new(&Key::new(keys::DEAD_WORK, &item.id)).fields(&item)?
+        } else {
+            item.due = self.now().after(item.pause()).max(after(failed.item.due));
+            item.encode()?
+        };
+        let changes = vec![self.deleting(&failed.key(), failed.ours()), self.writing(Write::always(write))];
+        Ok(self.change_work(changes).await?.then_some(item))
     }
 
     /// The work is not ready to be done: it becomes due again after `delay`, which is no failure.
     pub async fn postpone_work(&self, leased: &Leased, delay: Duration) -> Result<(), StoreError> {
-        todo!()
+        let due = self.now().after(delay).max(after(leased.item.due));
+        let later = WorkItem { due, ..leased.item.clone() }.encode()?;
+        let changes = vec![self.deleting(&leased.key(), leased.ours()), self.writing(Write::always(later))];
+        self.change_work(changes).await.map(drop)
     }
 
     /// The dead items, oldest first, at most 1,000.
     pub async fn dead_work(&self) -> Result<Vec<WorkItem>, StoreError> {
-        todo!()
+        let items = self.partition(keys::DEAD_WORK).await?;
+        let mut dead: Vec<WorkItem> = items.iter().map(Item::read).collect::<Result<_, _>>()?;
+        dead.sort_by_key(|item| item.due);
+        Ok(dead)
     }
 
     /// Makes a dead item due now.
     pub async fn retry_work(&self, id: &str) -> Result<WorkItem, StoreError> {
-        todo!()
+        let missing = || StoreError::NotFound(format!("the dead work {id}"));
+        let key = Key::new(keys::DEAD_WORK, id);
+        let dead: WorkItem = self.read_item(&key).await?.ok_or_else(missing)?.read()?;
+        let item = WorkItem { attempts: 0, due: self.now(), ..dead };
+        let still_dead = Condition::new("attribute_exists(pk)");
+        let changes = vec![self.deleting(&key, still_dead), self.writing(Write::always(item.encode()?))];
+        if self.change_work(changes).await? { Ok(item) } else { Err(missing()) }
+    }
+
+    /// Whether the changes were made; not if the first condition does not hold any more.
+    async fn change_work(&self, changes: Vec<TransactWriteItem>) -> Result<bool, StoreError> {
+        for attempt in 0..CHANGE_ATTEMPTS_MAX {
+            match self.transact(changes.clone()).await {
+                Ok(()) => return Ok(true),
+                Err(Refusal::Condition(_)) => return Ok(false),
+                Err(Refusal::Failed(StoreError::Conflict)) => pause(attempt).await,
+                Err(Refusal::Failed(error)) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+}
+
+/// The next moment: an item that moves must not meet itself.
+fn after(due: Moment) -> Moment {
+    due.after(Duration::from_millis(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_an_hour() {
+        let mut item = WorkItem::new(CallId::new(1, 1), WorkKind::Analyse, Moment::from_ms(0));
+        let mut pauses = Vec::new();
+        for attempts in 1..=10 {
+            item.attempts = attempts;
+            pauses.push(item.pause().as_secs());
+        }
+        assert_eq!(pauses, [15, 30, 60, 120, 240, 480, 960, 1_920, 3_600, 3_600]);
+    }
+
+    #[test]
+    fn names_are_those_of_the_json() {
+        for kind in [WorkKind::Analyse, WorkKind::SendWebhook, WorkKind::JoinRecording, WorkKind::Expire] {
+            assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{}\"", kind.as_str()));
+        }
     }
 }
