@@ -269,10 +269,11 @@ impl Call {
             self.turn_over(now, &turn, record);
             self.expect_caller(now);
         }
-        if self.turns.is_empty() {
-            self.timers.clear(Timer::LastMark);
-        } else if self.playout.queued().is_zero() {
+        // All was sent and nothing more will come: only the last mark is missing.
+        if self.turns.all_complete() && !self.turns.is_empty() && self.playout.queued().is_zero() {
             self.timers.set_if_unset(Timer::LastMark, self.playout.heard_out_at(now) + LAST_MARK_WITHIN);
+        } else {
+            self.timers.clear(Timer::LastMark);
         }
     }
 

@@ -88,12 +88,6 @@ impl Timers {
         self.0[timer as usize] = None;
     }
 
-    /// Whether the deadline is set.
-    #[must_use]
-    pub(crate) fn is_set(&self, timer: Timer) -> bool {
-        self.0[timer as usize].is_some()
-    }
-
     /// Takes the earliest deadline that has passed, if there is one. Equal deadlines come in the order of the table.
     pub(crate) fn expired(&mut self, now: Instant) -> Option<Timer> {
         let (at, timer) = TIMERS.iter().filter_map(|&t| self.0[t as usize].map(|at| (at, t))).min()?;

@@ -141,9 +141,10 @@ impl AgentTurns {
         self.open.is_empty()
     }
 
-    /// The turns, oldest first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &AgentTurn> {
-        self.open.iter()
+    /// Whether the engine has sent all of every open turn.
+    #[must_use]
+    pub(crate) fn all_complete(&self) -> bool {
+        self.open.iter().all(|turn| turn.complete)
     }
 
     /// The turn the engine is still sending, if there is one.

@@ -14,6 +14,10 @@ use crate::limits::{FRAME, QUIET_AFTER, SAMPLES_PER_MS, SILENCE_BELOW_DBFS, SPEE
 
 const FRAME_MS: u64 = 20;
 
+/// How far the phone's counter may be ahead of the time that has passed since its last frame: frames may come late, but
+/// hardly by this much.
+const JUMP_MS_MAX: u64 = 5_000;
+
 /// What to send up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Up {
@@ -83,7 +87,8 @@ impl Upward {
         self.fill_at = now + UPWARD_PATIENCE;
         self.filled = Duration::ZERO;
 
-        // A counter that jumps by more than a stall can explain is not a gap; the stream goes on from where it is.
+        // A counter that jumps by more than the time that has passed is not a gap; the stream goes on from where it is.
+        let timestamp_ms = if timestamp_ms > self.media_ms + millis(interval) + JUMP_MS_MAX { self.media_ms } else { timestamp_ms };
         let gap_ms = timestamp_ms.saturating_sub(self.media_ms);
         if gap_ms > 0 && self.counts.frames > 1 {
             self.counts.missing_ms += gap_ms;
@@ -113,12 +118,6 @@ impl Upward {
         up(Up::Frame);
         // A late frame goes up beside the silence that stood for it: the debt stays until a silent frame is left out.
         self.sent_ms += length_ms;
-    }
-
-    /// How far what was sent up is ahead of what came.
-    #[must_use]
-    pub(crate) fn debt(&self) -> Duration {
-        Duration::from_millis(self.sent_ms.saturating_sub(self.media_ms))
     }
 
     /// When silence must be sent if no frame comes.
