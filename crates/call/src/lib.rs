@@ -19,6 +19,7 @@
 
 pub mod agent;
 pub mod audio;
+pub mod breaker;
 mod engine;
 pub mod id;
 pub mod io;
@@ -26,6 +27,9 @@ pub mod journal;
 pub mod limits;
 mod machine;
 mod playout;
+pub mod prepare;
+pub mod recording;
+pub mod resume;
 pub mod setup;
 mod timer;
 mod turn;
