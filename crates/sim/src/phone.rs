@@ -213,8 +213,7 @@ impl Phone {
     pub fn dtmf(&mut self, at: Instant, digit: char) {
         if self.config.unknowns.tone_in_audio {
             let origin = self.started_at().unwrap_or(at);
-            self.voice
-                .tone(samples_between(origin, at).max(u64::from(self.next_frame.frame) * FRAME_BYTES), digit);
+            self.voice.tone(samples_between(origin, at).max(u64::from(self.next_frame.frame) * FRAME_BYTES), digit);
         }
         self.keys.push_back((at, digit));
     }

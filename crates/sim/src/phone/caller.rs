@@ -129,15 +129,7 @@ pub struct Caller {
 impl Caller {
     /// A caller at the start of a script.
     pub fn new(script: CallerScript) -> Self {
-        Self {
-            script,
-            next: 0,
-            came_on: None,
-            last_act: None,
-            ear_then: None,
-            performed: Vec::new(),
-            hung_up: false,
-        }
+        Self { script, next: 0, came_on: None, last_act: None, ear_then: None, performed: Vec::new(), hung_up: false }
     }
 
     /// Acts if it is time to, on the stream there is, and says whether the caller has hung up: then end the call

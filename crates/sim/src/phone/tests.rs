@@ -133,7 +133,8 @@ fn everything_the_phone_sends_is_read_by_the_product_without_remark() {
             assert!(!matches!(parse(text).unwrap(), Inbound::Unknown { .. }), "{text}");
         }
     }
-    let kinds: Vec<_> = desk.messages().iter().map(|(_, message)| message["event"].as_str().unwrap().to_owned()).collect();
+    let kinds: Vec<_> =
+        desk.messages().iter().map(|(_, message)| message["event"].as_str().unwrap().to_owned()).collect();
     assert_eq!(kinds, ["connected", "start", "mark", "media", "dtmf", "media", "media", "stop"]);
     assert_eq!(desk.out.last().unwrap().1, PhoneOut::Close { code: Some(1000) });
 }

@@ -80,8 +80,7 @@ impl Voice {
 
 fn frequencies(digit: char) -> Option<(f32, f32)> {
     let rows = ["123A", "456B", "789C", "*0#D"];
-    let (row, column) =
-        rows.iter().enumerate().find_map(|(row, keys)| keys.find(digit).map(|column| (row, column)))?;
+    let (row, column) = rows.iter().enumerate().find_map(|(row, keys)| keys.find(digit).map(|column| (row, column)))?;
     Some(([697.0, 770.0, 852.0, 941.0][row], [1209.0, 1336.0, 1477.0, 1633.0][column]))
 }
 
