@@ -26,6 +26,7 @@ mod caller;
 mod config;
 mod departure;
 mod heard;
+mod leaving;
 mod net;
 mod playout;
 mod samples;
@@ -37,9 +38,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use wire::twilio::stream::Outbound;
 use wire::twilio::stream::phone::Phone as Writer;
 use wire::twilio::stream::server::{Violation as Fault, parse_strict};
+use wire::twilio::stream::{Inbound, Outbound, parse};
 
 pub use self::caller::{Act, Caller, CallerScript, Cue, Performed, Step};
 pub use self::config::{Bunching, Keep, Line, Pacing, PhoneConfig, RandomStalls, Stall, Unknowns};
@@ -50,7 +51,7 @@ pub use self::violation::{BUFFER_FULL, Violation};
 
 use self::departure::{Departure, Departures};
 use self::playout::{Echo, Playout, Refused};
-use self::samples::{FRAME, FRAME_BYTES, count, duration_of, samples_between};
+use self::samples::{FRAME_BYTES, count, duration_of, samples_between};
 use self::sent::Sent;
 use self::violation::Violations;
 use self::voice::Voice;
@@ -107,21 +108,6 @@ enum Phase {
     Flowing { started: Instant, stop: Option<Instant> },
     Closing(Instant),
     Ended,
-}
-
-/// The next thing that leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Due {
-    Connected,
-    Start,
-    Frame,
-    Echo,
-    /// A mark will be reached: nothing leaves yet, but someone has to look.
-    MarkReached,
-    Key,
-    Ping,
-    Stop,
-    Close,
 }
 
 impl Phone {
@@ -249,9 +235,13 @@ impl Phone {
         }
     }
 
-    /// The socket could not take the frame that was polled last, and Twilio drops it (31930).
-    pub fn frame_refused(&mut self) {
-        self.sent.dropped_under_congestion(self.chunk);
+    /// The socket could not take a message that was polled, and Twilio drops it (31930). Says whether it was audio.
+    pub fn refused(&mut self, text: &str) -> bool {
+        let Ok(Inbound::Media(media)) = parse(text) else {
+            return false;
+        };
+        self.sent.dropped_under_congestion(media.chunk);
+        true
     }
 
     /// What reached the ear so far. Call [`Phone::poll`] first to have it up to date.
@@ -341,93 +331,6 @@ impl Phone {
             }
             Err(Refused::Mark) => self.violations.add(now, BUFFER_FULL, "with a mark beyond thousands".into()),
         }
-    }
-
-    fn next(&self) -> Option<(Instant, Due)> {
-        match self.phase {
-            Phase::New | Phase::Ended => None,
-            Phase::Connecting(started) => Some((started, Due::Connected)),
-            Phase::Starting(started) => Some((started, Due::Start)),
-            Phase::Closing(at) => Some((at, Due::Close)),
-            Phase::Flowing { started, stop } => {
-                let gated = |at: Instant| started + self.departures.through_stalls(at - started);
-                let mark = self.playout.as_ref().and_then(Playout::next_mark_at);
-                [
-                    Some((started + self.next_frame.at, Due::Frame)),
-                    self.echoes.front().map(|echo| (gated(echo.at), Due::Echo)),
-                    mark.map(|at| (gated(at), Due::MarkReached)),
-                    self.keys.front().map(|(at, _)| (gated((*at).max(started)), Due::Key)),
-                    self.next_ping.map(|at| (gated(at), Due::Ping)),
-                ]
-                .into_iter()
-                .flatten()
-                .filter(|(at, due)| stop.is_none_or(|stop| *at <= stop && *due != Due::MarkReached))
-                .min_by_key(|(at, _)| *at)
-                .or(stop.map(|stop| (gated(stop), Due::Stop)))
-            }
-        }
-    }
-
-    fn perform(&mut self, at: Instant, due: Due) -> Option<PhoneOut> {
-        let mut text = String::new();
-        match (due, self.phase) {
-            (Due::Connected, Phase::Connecting(started)) => {
-                self.writer.connected(&mut text);
-                self.phase = Phase::Starting(started);
-            }
-            (Due::Start, Phase::Starting(started)) => {
-                self.writer.start(&self.config.custom_parameters, &mut text);
-                self.phase = Phase::Flowing { started, stop: None };
-            }
-            (Due::Frame, _) => return self.frame(at),
-            (Due::Echo, _) => {
-                let echo = self.echoes.pop_front()?;
-                self.writer.mark(&echo.name, &mut text);
-            }
-            (Due::Key, _) => {
-                let (_, digit) = self.keys.pop_front()?;
-                self.writer.dtmf(digit, &mut text);
-            }
-            (Due::Ping, _) => {
-                self.next_ping = self.config.unknowns.ping_every.map(|every| at + every);
-                return Some(PhoneOut::Ping);
-            }
-            (Due::Stop, _) => {
-                self.writer.stop(&mut text);
-                self.phase = Phase::Closing(at + self.config.unknowns.close_delay_after_stop);
-            }
-            (Due::Close, _) => {
-                self.phase = Phase::Ended;
-                return Some(PhoneOut::Close { code: self.config.unknowns.close_code_after_stop });
-            }
-            // `poll` advanced the playout first, so a mark that is due has become an echo by now, unless a stall holds
-            // the echo back too.
-            (Due::MarkReached | Due::Connected | Due::Start, _) => return None,
-        }
-        Some(PhoneOut::Text(text))
-    }
-
-    fn frame(&mut self, at: Instant) -> Option<PhoneOut> {
-        let Departure { frame, fate, .. } = self.next_frame;
-        self.next_frame = self.departures.next();
-        let (audio, speech) = self.voice.frame(u64::from(frame) * FRAME_BYTES);
-        let timestamp = self.config.unknowns.first_timestamp + FRAME * frame;
-        let mut text = String::new();
-        match fate {
-            Fate::Delivered => {
-                self.chunk += 1;
-                let timestamp_ms = u64::try_from(timestamp.as_millis()).expect("invariant: a call lasts hours");
-                self.writer.media(timestamp_ms, &audio, &mut text);
-            }
-            Fate::DroppedUnderCongestion => {
-                self.chunk += 1;
-                self.writer.drop_media();
-            }
-            Fate::LostOnLine => {}
-        }
-        let chunk = if fate == Fate::LostOnLine { 0 } else { self.chunk };
-        self.sent.add(SentFrame { at, timestamp, chunk, audio, speech, fate });
-        (fate == Fate::Delivered).then_some(PhoneOut::Text(text))
     }
 }
 

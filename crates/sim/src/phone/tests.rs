@@ -7,7 +7,6 @@ use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use wire::twilio::sid::{AccountSid, CallSid, StreamSid};
-use wire::twilio::stream::{Inbound, parse};
 
 use super::*;
 
@@ -525,7 +524,7 @@ fn perform(moves: &[Move], seed: u64) -> Desk {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn the_same_seed_and_inputs_give_the_same_bytes(moves in moves(), seed: u64) {

@@ -276,7 +276,6 @@ fn take(phone: &mut Phone, now: Instant, incoming: Incoming) -> Option<StreamEnd
     Some(StreamEnd { outcome, redirect: None })
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "every other error of an open socket is a broken connection")]
 fn understand(message: Option<Result<Message, Error>>) -> Option<Incoming> {
     match message {
         Some(Ok(Message::Text(text))) => Some(Incoming::Text(text.to_string())),
@@ -290,7 +289,7 @@ fn understand(message: Option<Result<Message, Error>>) -> Option<Incoming> {
     }
 }
 
-/// The way out. Audio that does not fit is dropped; everything else waits in the phone's favour by being small.
+/// The way out. What does not fit is dropped: Twilio does not wait for a server that does not read.
 struct Outgoing {
     sender: Option<mpsc::Sender<Message>>,
     congested: bool,
@@ -314,9 +313,11 @@ impl Outgoing {
         };
         match sender.try_send(message) {
             Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
+            Err(TrySendError::Full(message)) => {
                 self.congested = true;
-                phone.frame_refused();
+                if let Message::Text(text) = message {
+                    phone.refused(&text);
+                }
             }
             // The socket broke; the reading half says so.
             Err(TrySendError::Closed(_)) => {}
@@ -324,5 +325,41 @@ impl Outgoing {
         if last {
             self.sender = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::twilio::sid::{AccountSid, CallSid, StreamSid};
+
+    use super::*;
+    use crate::phone::Fate;
+
+    #[tokio::test]
+    async fn a_server_that_does_not_read_loses_audio_and_nothing_waits_for_it() {
+        let config = PhoneConfig::new(AccountSid::from_number(1), CallSid::from_number(2), StreamSid::from_number(3));
+        let mut phone = Phone::new(config, 1);
+        let origin = Instant::now();
+        phone.started(origin);
+        // Nobody takes messages out, as when the socket is full.
+        let (sender, _socket) = mpsc::channel(OUTGOING_MAX);
+        let mut outgoing = Outgoing { sender: Some(sender), congested: false };
+        let mut now = origin;
+        while phone.sent().len() < 300 {
+            while let Some(out) = phone.poll(now) {
+                outgoing.send(out, &mut phone);
+            }
+            now += Duration::from_millis(20);
+        }
+        assert!(outgoing.congested);
+        let dropped: Vec<_> = phone
+            .sent()
+            .iter()
+            .filter(|frame| frame.fate == Fate::DroppedUnderCongestion)
+            .map(|frame| frame.chunk)
+            .collect();
+        // Two of the places were taken by `connected` and `start`.
+        assert_eq!(dropped, (249..=300).collect::<Vec<_>>());
+        assert_eq!(phone.frames_delivered(), 248);
     }
 }
