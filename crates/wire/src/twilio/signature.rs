@@ -2,7 +2,7 @@
 //!
 //! Twilio signs the URL it requested, followed by the form's sorted pairs, with HMAC-SHA1 under the account's auth token
 //! (Twilio: usage/security). Checking promises: comparison in constant time; several tokens, for rotation; all the
-//! spellings of a URL that Twilio's own libraries accept ([`url`]); nothing secret under `Debug`.
+//! spellings of a URL that Twilio's own libraries accept; nothing secret under `Debug`.
 //!
 //! The caller passes the URL as Twilio knows it: the *configured* origin plus the request's raw path and query, never a
 //! `Host` header. A signature does not expire and does not name a call, so it is never the only check on a stream.
