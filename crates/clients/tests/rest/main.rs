@@ -1,0 +1,7 @@
+//! The clients against services that misbehave, on ports of their own.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod hume;
+mod service;
+mod twilio;
