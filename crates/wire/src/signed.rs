@@ -262,7 +262,7 @@ mod tests {
         fn a_changed_byte_is_never_accepted(at in 0_usize..80, byte in 0x20_u8..0x7f) {
             let secrets = secrets("0123456789abcdef");
             let value = sign(&secrets, REQUEST, NOW);
-            let mut changed = value.clone().into_bytes();
+            let mut changed = value.into_bytes();
             let at = at % changed.len();
             prop_assume!(changed[at] != byte);
             changed[at] = byte;
