@@ -204,6 +204,20 @@ pub struct Tool {
     pub timeout_ms: u32,
 }
 
+impl Tool {
+    /// JSON Schema of the arguments: the agent's own, else that of our built-in tool, else an object of anything.
+    #[must_use]
+    pub fn schema(&self) -> &str {
+        match (&self.parameters, self.name.as_str()) {
+            (Some(parameters), _) => parameters,
+            (None, "record_booking") => {
+                r#"{"type":"object","properties":{"what":{"type":"string","description":"what was booked"},"when":{"type":"string","description":"day and time, as agreed"},"name":{"type":"string","description":"the caller's name"}},"required":["what","when","name"]}"#
+            }
+            (None, _) => r#"{"type":"object","properties":{}}"#,
+        }
+    }
+}
+
 const fn default_tool_ms() -> u32 {
     5_000
 }

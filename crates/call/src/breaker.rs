@@ -140,6 +140,7 @@ fn remedies(engines: &[EngineKind]) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test needs some moment to start from")]
 mod tests {
     use proptest::prelude::*;
 

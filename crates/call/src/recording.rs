@@ -35,6 +35,7 @@ pub const MOMENT_BYTES: usize = 2;
 
 /// Bytes that so many milliseconds of both voices take.
 #[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "every machine this runs on has 64 bits")]
 pub const fn bytes_of(ms: u64) -> usize {
     (ms * SAMPLES_PER_MS) as usize * MOMENT_BYTES
 }

@@ -10,3 +10,4 @@ pub mod openai;
 pub mod phone;
 pub mod speech;
 pub mod twilio;
+pub mod world;

@@ -1,0 +1,231 @@
+//! Bugs on purpose, between the call and the world: each must be found by [`check`](super::check), or the checks are toys.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use call::journal::{EndedBy, Kind};
+use call::{Call, Command, Input, LinkEvent, LinkRequest, Output, PhoneEvent};
+use wire::twilio::stream::Outbound;
+
+/// A bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bug {
+    /// An interruption clears nothing at the phone.
+    NoClear,
+    /// Marks that a `clear` set free count as heard.
+    ClearedMarksCount,
+    /// Audio of an interrupted sentence is played when it comes late.
+    LateAudioPlayed,
+    /// The settings are sent to the first session only.
+    SettingsSentOnce,
+    /// The line is closed when the agent asks for it, not when its goodbye was heard.
+    GoodbyeCut,
+    /// Caller's audio goes up twice.
+    UpwardTwice,
+    /// Every fiftieth frame of the caller is forgotten.
+    UpwardLost,
+    /// Silence is not sent up, so that no turn ever ends.
+    UpwardWithoutSilence,
+    /// Links are left open.
+    LinkLeftOpen,
+    /// A lost chat is not resumed but begun anew.
+    NotResumed,
+    /// The journal has holes.
+    JournalHole,
+    /// No bundled line is heard.
+    NoLine,
+    /// Marks carry a key that Twilio does not know.
+    ExtraKey,
+    /// The caller hangs up and nobody notices.
+    HangUpUnnoticed,
+    /// OpenAI is told that more was heard than there was.
+    TruncatedTooLate,
+    /// The next step is written after the socket was closed.
+    StepAfterClose,
+    /// Every session greets.
+    GreetsAgain,
+    /// The disclosure is not said.
+    NoDisclosure,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 18] = [
+        Self::NoClear,
+        Self::ClearedMarksCount,
+        Self::LateAudioPlayed,
+        Self::SettingsSentOnce,
+        Self::GoodbyeCut,
+        Self::UpwardTwice,
+        Self::UpwardLost,
+        Self::UpwardWithoutSilence,
+        Self::LinkLeftOpen,
+        Self::NotResumed,
+        Self::JournalHole,
+        Self::NoLine,
+        Self::ExtraKey,
+        Self::HangUpUnnoticed,
+        Self::TruncatedTooLate,
+        Self::StepAfterClose,
+        Self::GreetsAgain,
+        Self::NoDisclosure,
+    ];
+}
+
+/// The name of an output, for counting.
+#[must_use]
+pub fn name(output: &Output) -> &'static str {
+    match output {
+        Output::Phone(Outbound::Media { .. }) => "phone media",
+        Output::Phone(Outbound::Mark { .. }) => "phone mark",
+        Output::Phone(Outbound::Clear) => "phone clear",
+        Output::ClosePhone => "close phone",
+        Output::Open { .. } => "open link",
+        Output::Send { .. } => "send",
+        Output::Close { .. } => "close link",
+        Output::Tool(_) => "tool",
+        Output::Journal(_) => "journal",
+        Output::Record(_) => "record",
+        Output::NextStep(_) => "next step",
+        Output::Wait(_) => "wait",
+        Output::Finished => "finished",
+    }
+}
+
+/// A call with at most one bug.
+pub struct Planted {
+    call: Call,
+    bug: Option<Bug>,
+    extra: VecDeque<Output>,
+    held_step: Option<Output>,
+    marks: VecDeque<String>,
+    count: u64,
+    mute: u32,
+    interrupted: bool,
+}
+
+impl Planted {
+    pub(super) fn new(call: Call, bug: Option<Bug>, _seed: u64) -> Self {
+        Self { call, bug, extra: VecDeque::new(), held_step: None, marks: VecDeque::new(), count: 0, mute: 0, interrupted: false }
+    }
+
+    pub(super) fn handle(&mut self, now: Instant, input: Input<'_>) {
+        match (self.bug, &input) {
+            (Some(Bug::HangUpUnnoticed), Input::Phone(PhoneEvent::Stopped | PhoneEvent::Lost)) => {}
+            (Some(Bug::ClearedMarksCount), Input::Link(_, LinkEvent::Text(text))) if is_interruption(text) => {
+                for name in std::mem::take(&mut self.marks) {
+                    self.call.handle(now, Input::Phone(PhoneEvent::Mark { name: &name }));
+                }
+                self.call.handle(now, input);
+            }
+            (Some(Bug::LateAudioPlayed), Input::Link(link, LinkEvent::Text(text))) => {
+                self.interrupted |= is_interruption(text);
+                if self.interrupted && text.contains("\"audio_output\"") {
+                    self.count += 1;
+                    let renamed = text.replacen("\"id\":\"", &format!("\"id\":\"late{}", self.count), 1);
+                    return self.call.handle(now, Input::Link(*link, LinkEvent::Text(&renamed)));
+                }
+                if text.contains("\"user_message\"") {
+                    self.interrupted = false;
+                }
+                self.call.handle(now, input);
+            }
+            (Some(Bug::GoodbyeCut), Input::Link(_, LinkEvent::Text(text)))
+                if text.contains("\"hang_up\"") && (text.contains("\"tool_call\"") || text.contains("response.done")) =>
+            {
+                self.call.handle(now, Input::Command(Command::HangUp { by: EndedBy::Agent }));
+            }
+            _ => self.call.handle(now, input),
+        }
+    }
+
+    pub(super) fn poll(&mut self) -> Output {
+        loop {
+            if let Some(extra) = self.extra.pop_front() {
+                return extra;
+            }
+            let output = self.call.poll();
+            if let Some(output) = self.alter(output) {
+                return output;
+            }
+        }
+    }
+
+    fn alter(&mut self, output: Output) -> Option<Output> {
+        if let Output::Phone(Outbound::Mark { name }) = &output {
+            self.marks.push_back(name.clone());
+        }
+        let Some(bug) = self.bug else { return Some(output) };
+        match (bug, output) {
+            (Bug::NoClear, Output::Phone(Outbound::Clear)) => None,
+            (Bug::SettingsSentOnce, Output::Send { link, text }) if link.seat > 1 && text.contains("\"session_settings\"") => None,
+            (Bug::UpwardTwice, output @ Output::Send { .. }) if is_audio(&output) => {
+                self.extra.push_back(output.clone());
+                Some(output)
+            }
+            (Bug::UpwardLost, output @ Output::Send { .. }) if is_audio(&output) => {
+                self.count += 1;
+                (!self.count.is_multiple_of(50)).then_some(output)
+            }
+            (Bug::UpwardWithoutSilence, output @ Output::Send { .. }) if is_audio(&output) => (!is_silence(&output)).then_some(output),
+            (Bug::LinkLeftOpen, Output::Close { .. }) => None,
+            (Bug::NotResumed, Output::Open { link, request: LinkRequest::Hume(mut connect) }) => {
+                connect.resumed_chat_group_id = None;
+                Some(Output::Open { link, request: LinkRequest::Hume(connect) })
+            }
+            (Bug::JournalHole, output @ Output::Journal(_)) => {
+                self.count += 1;
+                (!self.count.is_multiple_of(7)).then_some(output)
+            }
+            (Bug::NoLine, Output::Journal(entry)) => {
+                if let Kind::LinePlayed { .. } = entry.kind {
+                    self.mute = 80;
+                }
+                Some(Output::Journal(entry))
+            }
+            (Bug::NoLine, Output::Phone(Outbound::Media { .. })) if self.mute > 0 => {
+                self.mute -= 1;
+                None
+            }
+            (Bug::TruncatedTooLate, Output::Send { link, text }) if text.contains("conversation.item.truncate") => {
+                let mut value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+                value["audio_end_ms"] = 900_000.into();
+                Some(Output::Send { link, text: value.to_string() })
+            }
+            (Bug::StepAfterClose, step @ Output::NextStep(_)) => {
+                self.held_step = Some(step);
+                None
+            }
+            (Bug::StepAfterClose, Output::ClosePhone) => {
+                self.extra.extend(self.held_step.take());
+                Some(Output::ClosePhone)
+            }
+            (Bug::GreetsAgain, Output::Send { link, text }) if link.seat > 1 && text.contains("\"session_settings\"") => {
+                let text_again = r#"{"type":"assistant_input","text":"Thank you for calling Riverside Dental."}"#.to_owned();
+                self.extra.push_back(Output::Send { link, text: text_again });
+                Some(Output::Send { link, text })
+            }
+            (Bug::NoDisclosure, Output::Send { link, text })
+                if text.contains("AI assistant") && (text.contains("assistant_input") || text.contains("response.create")) =>
+            {
+                let text = text.replace("AI assistant", "assistant").replace("recorded", "fine");
+                Some(Output::Send { link, text })
+            }
+            (_, output) => Some(output),
+        }
+    }
+}
+
+fn is_interruption(text: &str) -> bool {
+    text.contains("\"user_interruption\"") || text.contains("input_audio_buffer.speech_started")
+}
+
+/// Whether a message carries caller's audio.
+pub(super) fn is_audio(output: &Output) -> bool {
+    matches!(output, Output::Send { text, .. } if text.contains("\"audio_input\"") || text.contains("input_audio_buffer.append"))
+}
+
+fn is_silence(output: &Output) -> bool {
+    // linear16 zeros, or mu-law 0xFF.
+    matches!(output, Output::Send { text, .. } if text.contains("AAAAAAAAAAAAAAAAAAAA") || text.contains("////////////////////"))
+}
