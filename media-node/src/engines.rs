@@ -1,0 +1,235 @@
+//! Opening links to engines: addresses, credentials, and what a failure is called.
+//!
+//! The call says where it wants to go and never sees a key; here the base URL and the key are added. A refused handshake
+//! becomes a [`LinkCause`], which is all that the call needs to decide whether to come back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use call::LinkRequest;
+use call::agent::EngineKind;
+use call::journal::LinkCause;
+use call::limits::ENGINE_MESSAGE_BYTES_MAX;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpStream;
+use tokio_tungstenite::Connector;
+use tokio_tungstenite::tungstenite;
+use tungstenite::client::IntoClientRequest;
+use tungstenite::handshake::client::Request;
+use tungstenite::protocol::WebSocketConfig;
+
+use crate::socket::{Dialled, READ_BUFFER_BYTES, WRITE_BUFFER_BYTES_MAX};
+
+/// Opening a socket is given up after this, whoever waits for it. The call itself gives up earlier.
+const DIAL_WITHIN: Duration = Duration::from_secs(10);
+
+/// One address of several gets so long before the next is tried.
+const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+
+/// The engines that can be dialled.
+#[derive(Clone, Debug, Default)]
+pub struct Engines {
+    /// Hume EVI, if there is a key.
+    pub hume: Option<HumeAccess>,
+    /// OpenAI Realtime, if there is a key.
+    pub openai: Option<OpenAiAccess>,
+}
+
+/// How EVI is reached.
+#[derive(Clone, Debug)]
+pub struct HumeAccess {
+    /// Goes into a header.
+    pub api_key: SecretString,
+    /// The configuration of calls whose agent names none.
+    pub config_id: Option<String>,
+    /// `https://api.hume.ai`, or whatever speaks EVI.
+    pub base_url: String,
+}
+
+/// How OpenAI Realtime is reached.
+#[derive(Clone, Debug)]
+pub struct OpenAiAccess {
+    /// Goes into a header.
+    pub api_key: SecretString,
+    /// The model of all sessions.
+    pub model: String,
+    /// `https://api.openai.com/v1`, or whatever speaks Realtime.
+    pub base_url: String,
+}
+
+impl Engines {
+    /// The engines that there are credentials for.
+    pub fn credentialed(&self) -> impl Iterator<Item = EngineKind> + '_ {
+        EngineKind::ALL.into_iter().filter(|engine| match engine {
+            EngineKind::Hume => self.hume.is_some(),
+            EngineKind::OpenAi => self.openai.is_some(),
+        })
+    }
+
+    /// The handshake's request; a link that was never possible is unreachable.
+    fn request(&self, link: &LinkRequest) -> Result<Request, LinkCause> {
+        let (url, name, value) = match link {
+            LinkRequest::Hume(connect) => {
+                let access = self.hume.as_ref().ok_or(LinkCause::Unreachable)?;
+                let mut connect = connect.clone();
+                connect.config_id = connect.config_id.or_else(|| access.config_id.clone());
+                let url = connect.url(&access.base_url).map_err(|_| LinkCause::Unreachable)?;
+                let name = HeaderName::from_bytes(wire::hume::API_KEY_HEADER.as_bytes());
+                (url, name, HeaderValue::from_str(access.api_key.expose_secret()))
+            }
+            LinkRequest::OpenAi => {
+                let access = self.openai.as_ref().ok_or(LinkCause::Unreachable)?;
+                let url = wire::openai::connect::socket_url(&access.base_url, &access.model);
+                let bearer = format!("Bearer {}", access.api_key.expose_secret());
+                (url.map_err(|_| LinkCause::Unreachable)?, Ok(AUTHORIZATION), HeaderValue::from_str(&bearer))
+            }
+        };
+        let mut request = url.into_client_request().map_err(|_| LinkCause::Unreachable)?;
+        let (Ok(name), Ok(mut value)) = (name, value) else { return Err(LinkCause::Unreachable) };
+        value.set_sensitive(true);
+        request.headers_mut().insert(name, value);
+        Ok(request)
+    }
+}
+
+/// Opens sockets. Certificates are read once.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialler {
+    engines: Engines,
+    tls: Arc<rustls::ClientConfig>,
+}
+
+/// The machine has no usable root certificates, so no engine could be trusted.
+#[derive(Debug, thiserror::Error)]
+#[error("find root certificates on this machine; install the package `ca-certificates`")]
+pub struct NoRoots;
+
+impl Dialler {
+    /// Reads the machine's root certificates.
+    pub(crate) fn new(engines: Engines) -> Result<Self, NoRoots> {
+        let mut roots = rustls::RootCertStore::empty();
+        let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if added == 0 {
+            return Err(NoRoots);
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider);
+        let builder = builder.with_safe_default_protocol_versions().map_err(|_| NoRoots)?;
+        let tls = builder.with_root_certificates(roots).with_no_client_auth();
+        Ok(Self { engines, tls: Arc::new(tls) })
+    }
+
+    /// Opens a link, within [`DIAL_WITHIN`].
+    pub(crate) async fn open(&self, link: &LinkRequest) -> Result<Dialled, LinkCause> {
+        let request = self.engines.request(link)?;
+        self.open_request(request, ENGINE_MESSAGE_BYTES_MAX).await
+    }
+
+    /// Opens any socket, taking messages of up to so many bytes.
+    pub(crate) async fn open_request(&self, request: Request, message_bytes_max: usize) -> Result<Dialled, LinkCause> {
+        let opening = async {
+            let stream = connect(request.uri()).await?;
+            let config = WebSocketConfig::default()
+                .read_buffer_size(READ_BUFFER_BYTES)
+                .write_buffer_size(0)
+                .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX.max(message_bytes_max))
+                .max_message_size(Some(message_bytes_max))
+                .max_frame_size(Some(message_bytes_max));
+            let tls = Some(Connector::Rustls(Arc::clone(&self.tls)));
+            let opened = tokio_tungstenite::client_async_tls_with_config(request, stream, Some(config), tls).await;
+            opened.map(|(socket, _)| socket).map_err(|error| cause(&error))
+        };
+        tokio::time::timeout(DIAL_WITHIN, opening).await.unwrap_or(Err(LinkCause::Timeout))
+    }
+}
+
+async fn connect(uri: &http::Uri) -> Result<TcpStream, LinkCause> {
+    let host = uri.host().ok_or(LinkCause::Unreachable)?.trim_start_matches('[').trim_end_matches(']');
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("wss") { 443 } else { 80 });
+    let addresses = tokio::net::lookup_host((host, port)).await.map_err(|_| LinkCause::Dns)?;
+    let mut why = LinkCause::Dns;
+    for address in addresses {
+        why = match tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(address)).await {
+            // A frame is small and must not wait for the next one.
+            Ok(Ok(stream)) if stream.set_nodelay(true).is_ok() => return Ok(stream),
+            Ok(_) => LinkCause::Unreachable,
+            Err(_) => LinkCause::Timeout,
+        };
+    }
+    Err(why)
+}
+
+/// What a failed handshake is called.
+fn cause(error: &tungstenite::Error) -> LinkCause {
+    if let tungstenite::Error::Http(answer) = error {
+        return LinkCause::Status { status: answer.status().as_u16() };
+    }
+    let is_tls = match error {
+        tungstenite::Error::Tls(_) => true,
+        tungstenite::Error::Io(error) => error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()),
+        _ => false,
+    };
+    if is_tls { LinkCause::Tls } else { LinkCause::Unreachable }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn engines() -> Engines {
+        Engines {
+            hume: Some(HumeAccess {
+                api_key: "the-hume-key".into(),
+                config_id: Some("c-1".into()),
+                base_url: "https://api.hume.ai".into(),
+            }),
+            openai: Some(OpenAiAccess {
+                api_key: "the-openai-key".into(),
+                model: "a b".into(),
+                base_url: "https://api.openai.com/v1".into(),
+            }),
+        }
+    }
+
+    #[test]
+    fn keys_travel_in_headers_and_never_in_addresses() {
+        let hume = engines().request(&LinkRequest::Hume(wire::hume::connect::Connect::default())).unwrap();
+        assert_eq!(hume.uri(), "wss://api.hume.ai/v0/evi/chat?config_id=c-1");
+        assert_eq!(hume.headers()["x-hume-api-key"], "the-hume-key");
+        let openai = engines().request(&LinkRequest::OpenAi).unwrap();
+        assert_eq!(openai.uri(), "wss://api.openai.com/v1/realtime?model=a%20b");
+        assert_eq!(openai.headers()["authorization"], "Bearer the-openai-key");
+        let printed = format!("{hume:?} {openai:?} {:?}", engines());
+        assert!(!printed.contains("the-hume-key") && !printed.contains("the-openai-key"), "{printed}");
+    }
+
+    #[test]
+    fn an_agents_own_configuration_goes_first() {
+        let connect = wire::hume::connect::Connect { config_id: Some("c-2".into()), ..Default::default() };
+        let request = engines().request(&LinkRequest::Hume(connect)).unwrap();
+        assert_eq!(request.uri(), "wss://api.hume.ai/v0/evi/chat?config_id=c-2");
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_called_what_it_is() {
+        let dialler = Dialler::new(Engines::default()).unwrap();
+        let open = async |url: &str| dialler.open_request(url.into_client_request().unwrap(), 1 << 16).await.unwrap_err();
+        assert_eq!(open("ws://no-such-host.invalid/").await, LinkCause::Dns);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            for answer in ["HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n", "not TLS at all"] {
+                let (stream, _) = listener.accept().await.unwrap();
+                stream.readable().await.unwrap();
+                stream.try_read(&mut [0; 4096]).unwrap();
+                stream.try_write(answer.as_bytes()).unwrap();
+            }
+        });
+        assert_eq!(open(&format!("ws://{address}/")).await, LinkCause::Status { status: 410 });
+        assert_eq!(open(&format!("wss://{address}/")).await, LinkCause::Tls);
+        server.await.unwrap();
+        assert_eq!(open(&format!("ws://{address}/")).await, LinkCause::Unreachable);
+        assert_eq!(dialler.open(&LinkRequest::OpenAi).await.unwrap_err(), LinkCause::Unreachable);
+    }
+}

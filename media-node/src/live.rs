@@ -1,0 +1,225 @@
+//! `WS /live`: the journal as it is written, for dashboards.
+//!
+//! The first message is a live token, within five seconds; a browser's `Origin` must be the control plane's own. The
+//! second says what to follow: `{"subscribe":"all"}` or `{"subscribe":"call_…"}`, and may be repeated. From then on each
+//! entry comes as `{"call":"call_…","entry":{…}}`. What came before is read from the API with `?after=`. A reader that is
+//! too slow is dropped with a reason: it must never cost a call anything.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use call::CallId;
+use call::journal::Entry;
+use http::{HeaderMap, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+use wire::token::{LiveToken, TOKEN_CHARS_MAX};
+
+use crate::node::Inner;
+use crate::socket::{Heard, READ_BUFFER_BYTES, Socket, WRITE_BUFFER_BYTES_MAX, code};
+
+/// Entries that may wait for the slowest reader.
+const BACKLOG_MAX: usize = 1_024;
+
+/// Dashboards at once. Each costs a copy of every entry it follows.
+const SOCKETS_MAX: u64 = 64;
+
+/// The token comes within this time.
+const TOKEN_WITHIN: Duration = Duration::from_secs(5);
+
+/// No message of a dashboard is longer than a token.
+const MESSAGE_BYTES_MAX: usize = 1_024;
+
+/// Entries on their way to dashboards.
+#[derive(Debug)]
+pub(crate) struct Live {
+    entries: broadcast::Sender<Arc<Published>>,
+    sockets: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Published {
+    call: CallId,
+    text: String,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    call: CallId,
+    entry: &'a Entry,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    subscribe: String,
+}
+
+#[derive(Clone, Copy)]
+enum Following {
+    Nothing,
+    All,
+    One(CallId),
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self { entries: broadcast::channel(BACKLOG_MAX).0, sockets: AtomicU64::new(0) }
+    }
+}
+
+impl Live {
+    /// Shows an entry to whoever follows the call.
+    pub(crate) fn publish(&self, call: CallId, entry: &Entry) {
+        if self.entries.receiver_count() == 0 {
+            return;
+        }
+        if let Ok(text) = serde_json::to_string(&Message { call, entry }) {
+            // Without a receiver there is nobody to tell.
+            self.entries.send(Arc::new(Published { call, text })).ok();
+        }
+    }
+
+    pub(crate) fn sockets(&self) -> u64 {
+        self.sockets.load(Ordering::Relaxed)
+    }
+}
+
+/// Opens a dashboard's socket.
+pub(crate) async fn upgrade(State(node): State<Arc<Inner>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    if !is_own_origin(&headers, &node.config.public_base_url) {
+        return (StatusCode::FORBIDDEN, "another origin").into_response();
+    }
+    if node.live.sockets() >= SOCKETS_MAX {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many dashboards").into_response();
+    }
+    let upgrade = upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+        .max_message_size(MESSAGE_BYTES_MAX)
+        .max_frame_size(MESSAGE_BYTES_MAX);
+    upgrade.on_upgrade(move |socket| async move {
+        node.live.sockets.fetch_add(1, Ordering::Relaxed);
+        serve(&node, Socket::new(socket, Instant::now())).await;
+        node.live.sockets.fetch_sub(1, Ordering::Relaxed);
+    })
+}
+
+/// A browser always names the page's origin; whoever names none is no browser, and has nothing but its token.
+fn is_own_origin(headers: &HeaderMap, base_url: &str) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let scheme_end = base_url.find("://").map_or(0, |at| at + 3);
+    let end = base_url[scheme_end..].find('/').map_or(base_url.len(), |at| scheme_end + at);
+    origin.as_bytes().eq_ignore_ascii_case(&base_url.as_bytes()[..end])
+}
+
+async fn serve(node: &Inner, mut socket: Socket<WebSocket>) {
+    let (code, reason) = match tokio::time::timeout(TOKEN_WITHIN, token(node, &mut socket)).await {
+        Ok(Ok(())) => follow(node, &mut socket).await,
+        Ok(Err(reason)) => (code::POLICY, reason),
+        Err(_) => (code::POLICY, "no token in time"),
+    };
+    socket.close(code, reason).await;
+}
+
+async fn token(node: &Inner, socket: &mut Socket<WebSocket>) -> Result<(), &'static str> {
+    loop {
+        match socket.next().await {
+            Heard::Text(text) if text.len() <= TOKEN_CHARS_MAX => {
+                let read = LiveToken::verify(&node.config.secrets, &text, node.unix_seconds());
+                return read.map(drop).map_err(|_| {
+                    node.figures.tokens_forged.one();
+                    "not a valid token"
+                });
+            }
+            Heard::Quiet => {}
+            Heard::Text(_) | Heard::Binary | Heard::TooBig | Heard::Lost(_) => return Err("not a token"),
+        }
+    }
+}
+
+/// Sends what is followed, until the other side leaves or must go.
+async fn follow(node: &Inner, socket: &mut Socket<WebSocket>) -> (u16, &'static str) {
+    let mut entries = node.live.entries.subscribe();
+    let mut following = Following::Nothing;
+    loop {
+        let watch_at = socket.watch_at();
+        tokio::select! {
+            heard = socket.next() => match heard {
+                Heard::Text(text) => match wanted(&text) {
+                    Some(wanted) => following = wanted,
+                    None => return (code::POLICY, "not a subscription"),
+                },
+                Heard::Quiet => {}
+                Heard::Binary => return (code::POLICY, "not a subscription"),
+                Heard::TooBig => return (code::TOO_BIG, "too big"),
+                Heard::Lost(_) => return (code::NORMAL, ""),
+            },
+            published = entries.recv() => match published {
+                Ok(published) if follows(following, published.call) => {
+                    if socket.queue(published.text.clone()).is_err() {
+                        node.figures.live_dropped.one();
+                        return (code::TRY_AGAIN, "too slow");
+                    }
+                }
+                Ok(_) => {}
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    node.figures.live_dropped.one();
+                    return (code::TRY_AGAIN, "too slow");
+                }
+                Err(broadcast::error::RecvError::Closed) => return (code::GOING_AWAY, "going away"),
+            },
+            () = tokio::time::sleep_until(watch_at.into()) => {
+                if socket.watch(Instant::now()).is_err() {
+                    return (code::GOING_AWAY, "silent");
+                }
+            }
+            () = node.stop.cancelled() => return (code::GOING_AWAY, "going away"),
+        }
+    }
+}
+
+fn wanted(text: &str) -> Option<Following> {
+    let Request { subscribe } = serde_json::from_str(text).ok()?;
+    if subscribe == "all" { Some(Following::All) } else { subscribe.parse().ok().map(Following::One) }
+}
+
+fn follows(following: Following, call: CallId) -> bool {
+    match following {
+        Following::Nothing => false,
+        Following::All => true,
+        Following::One(one) => one == call,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_control_planes_own_pages_may_look() {
+        let headers = |origin: &'static str| HeaderMap::from_iter([(header::ORIGIN, http::HeaderValue::from_static(origin))]);
+        assert!(is_own_origin(&headers("https://calls.example.com"), "https://calls.example.com"));
+        assert!(is_own_origin(&headers("https://calls.example.com"), "https://calls.example.com/base"));
+        assert!(is_own_origin(&HeaderMap::new(), "https://calls.example.com"));
+        for other in ["https://evil.example", "http://calls.example.com", "https://calls.example.com.evil.example", "null"] {
+            assert!(!is_own_origin(&headers(other), "https://calls.example.com"), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_subscription_is_all_or_one_call() {
+        assert!(matches!(wanted(r#"{"subscribe":"all"}"#), Some(Following::All)));
+        let call = CallId::new(1, 2);
+        let one = wanted(&format!(r#"{{"subscribe":"{call}"}}"#)).unwrap();
+        assert!(follows(one, call) && !follows(one, CallId::new(1, 3)) && !follows(Following::Nothing, call));
+        for wrong in ["", "{}", r#"{"subscribe":"everything"}"#, r#"{"subscribe":"all","x":1}"#] {
+            assert!(wanted(wrong).is_none(), "{wrong}");
+        }
+    }
+}
