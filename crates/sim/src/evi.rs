@@ -24,11 +24,13 @@ mod config;
 pub mod fault;
 mod history;
 pub(crate) mod input;
+mod listening;
 pub(crate) mod mind;
 mod record;
 mod rest;
 pub mod server;
 mod session;
+mod settings;
 mod socket;
 mod speaking;
 mod turn;
@@ -122,15 +124,14 @@ impl Evi {
             return Err(Refused::Status(401));
         }
         let connect = parsed.map_err(|_| Refused::Status(400))?;
-        if let Some(id) = &connect.config_id {
-            if !self.config.config_ids.is_empty() && !self.config.config_ids.contains(id) {
-                return Err(Refused::Status(self.config.unknown_config_status));
-            }
+        let known = &self.config.config_ids;
+        if connect.config_id.as_ref().is_some_and(|id| !known.is_empty() && !known.contains(id)) {
+            return Err(Refused::Status(self.config.unknown_config_status));
         }
-        if let Some((most, status)) = self.config.concurrency {
-            if self.sessions.values().filter(|session| !session.closed).count() >= most {
-                return Err(Refused::Status(status));
-            }
+        if let Some((most, status)) = self.config.concurrency
+            && self.sessions.values().filter(|session| !session.closed).count() >= most
+        {
+            return Err(Refused::Status(status));
         }
         let mind = match &connect.resumed_chat_group_id {
             Some(group) => self.resumed(now, group)?,

@@ -22,6 +22,8 @@
 mod clock;
 mod config;
 mod conversation;
+mod ending;
+mod listening;
 mod record;
 mod response;
 pub mod server;

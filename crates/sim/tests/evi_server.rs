@@ -1,5 +1,7 @@
 //! The simulated EVI behind real sockets: a recorded caller is answered aloud, and the REST side tells about it.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};

@@ -1,5 +1,7 @@
 //! The simulated `OpenAI` Realtime behind real sockets: a recorded caller is answered aloud.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 use std::time::Duration;
 
 use base64::Engine as _;

@@ -82,11 +82,10 @@ impl History {
     }
 
     pub(crate) fn close(&mut self, chat_id: &str, status: ChatStatus, at: UnixMillis) {
-        if let Some(remembered) = self.chats.iter_mut().find(|remembered| remembered.chat.id == chat_id) {
-            if remembered.chat.status == ChatStatus::Active {
-                remembered.chat.status = status;
-                remembered.chat.end_timestamp = Some(at);
-            }
+        if let Some(Remembered { chat, .. }) = self.chats.iter_mut().find(|remembered| remembered.chat.id == chat_id)
+            && chat.status == ChatStatus::Active
+        {
+            (chat.status, chat.end_timestamp) = (status, Some(at));
         }
     }
 

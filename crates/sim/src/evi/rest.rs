@@ -23,12 +23,15 @@ pub(crate) struct ListQuery {
     status: Option<ChatStatus>,
 }
 
+/// A page of a size that there is not.
+struct BadPage;
+
 impl ListQuery {
-    fn page(&self) -> Result<PageRequest, Response> {
+    fn page(&self) -> Result<PageRequest, BadPage> {
         let PageRequest { number, size, ascending } = PageRequest::default();
         let size = self.page_size.unwrap_or(size);
         if !(1..=wire::hume::rest::MAX_PAGE_SIZE).contains(&size) {
-            return Err(problem(StatusCode::BAD_REQUEST, "page_size must be between 1 and 100"));
+            return Err(BadPage);
         }
         Ok(PageRequest { number: self.page_number.unwrap_or(number), size, ascending: self.ascending_order.unwrap_or(ascending) })
     }
@@ -110,14 +113,14 @@ pub(crate) async fn send(State(shared): State<Shared>, headers: HeaderMap, Path(
     }
 }
 
-fn answer<T: Serialize>(shared: &Shared, headers: &HeaderMap, read: impl FnOnce() -> Result<Option<T>, Response>) -> Response {
+fn answer<T: Serialize>(shared: &Shared, headers: &HeaderMap, read: impl FnOnce() -> Result<Option<T>, BadPage>) -> Response {
     if let Some(refusal) = refusal(shared, headers) {
         return refusal;
     }
     match read() {
         Ok(Some(found)) => Json(found).into_response(),
         Ok(None) => problem(StatusCode::NOT_FOUND, "not found"),
-        Err(response) => response,
+        Err(BadPage) => problem(StatusCode::BAD_REQUEST, "page_size must be between 1 and 100"),
     }
 }
 

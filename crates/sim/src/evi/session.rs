@@ -12,19 +12,19 @@ use wire::hume::client::{ClientError, ClientMessage};
 use wire::hume::connect::Connect;
 use wire::hume::error::ErrorCode;
 use wire::hume::rest::{ChatStatus, EventKind, UnixMillis};
-use wire::hume::scores::{EMOTIONS, Scores};
 use wire::hume::server::{ChatMetadata, ErrorMessage};
-use wire::hume::session::{ContextChange, SessionSettings};
+use wire::hume::session::SessionSettings;
 use wire::hume::tool::BuiltinToolName;
 
 use super::config::{AssistantInputMode, EviConfig};
 use super::fault::{FaultCounts, Mishap, Moment};
 use super::history::{Entry, History};
 use super::input::Input;
-use super::mind::{Briefing, Ear, Mind, Noticed};
+use super::mind::{Briefing, Ear, Mind};
 use super::record::{Record, note};
 use super::socket::{Ended, Frame, Out};
 pub(crate) use super::turn::Line;
+use super::settings::merge;
 use super::turn::{Chunk, Rotation, Turn};
 
 /// More requests to speak are not kept while EVI is busy; a client that sends more is out of its mind.
@@ -70,7 +70,7 @@ pub(crate) struct Session {
     pub(crate) record: Record,
     pub(crate) opened: Instant,
     pub(crate) closed: bool,
-    verbose: bool,
+    pub(crate) verbose: bool,
     pub(crate) settings: SessionSettings,
     pub(crate) input: Input,
     pub(crate) ear: Ear,
@@ -79,7 +79,7 @@ pub(crate) struct Session {
     waiting: VecDeque<Prompt>,
     pub(crate) paused: bool,
     /// The last words said during a pause.
-    unanswered: Option<String>,
+    pub(crate) unanswered: Option<String>,
     /// When the caller last said something.
     pub(crate) last_user: Instant,
     /// Until when an answer to the inactivity message counts.
@@ -89,9 +89,9 @@ pub(crate) struct Session {
     pub(crate) sentences: u32,
     pub(crate) caller_turns: u32,
     /// Whether this stretch of the caller's speech has already interrupted.
-    interrupted: bool,
+    pub(crate) interrupted: bool,
     /// The last interim transcript, and the input position it was made at.
-    interim: Option<(String, Duration)>,
+    pub(crate) interim: Option<(String, Duration)>,
     pub(crate) fate: Vec<(Moment, Mishap)>,
     pub(crate) armed: Vec<(Instant, Mishap)>,
     pub(crate) stall: Option<Stall>,
@@ -276,74 +276,6 @@ impl Session {
         self.settings.builtin_tools.iter().flatten().any(|tool| tool.name == BuiltinToolName::HangUp)
     }
 
-    fn hear(&mut self, house: &mut House<'_>, now: Instant, bytes: &[u8]) {
-        self.record.hear(bytes, house.config.keep_audio);
-        let samples = match self.input.take(bytes) {
-            Ok(samples) => samples,
-            Err(super::input::Unusable::File) => return self.report(house.config, ErrorCode::WholeFile, "audio must be streamed in small pieces"),
-            Err(unusable) => {
-                let why = match unusable {
-                    super::input::Unusable::NoSettings => "the audio has no container and no settings were given",
-                    super::input::Unusable::Implausible => "the audio settings are not those of speech",
-                    super::input::Unusable::MuLaw | super::input::Unusable::File => "the audio is not linear16; check its encoding",
-                };
-                self.report(house.config, ErrorCode::TranscriptionFailure, why);
-                return self.close(house, now, 1000, ErrorCode::TranscriptionFailure.code(), ChatStatus::Error);
-            }
-        };
-        let noticed = self.ear.hear(&samples);
-        self.note_heard(house, now);
-        for noticed in noticed {
-            let Noticed::Turn(heard) = noticed else { continue };
-            self.interrupted = false;
-            self.interim = None;
-            if !self.closed {
-                self.understood(house, now, heard.begin, heard.end, heard.text, false);
-            }
-        }
-        if self.closed {
-            return;
-        }
-        let position = self.input.position();
-        let Some(since) = self.ear.speaking_since() else {
-            self.interrupted = false;
-            return;
-        };
-        if self.verbose {
-            self.say_interim(house.config, since, position);
-        }
-        let talking = self.turn.as_ref().is_some_and(|turn| turn.tool.is_none());
-        let spoken = self.ear.speaking_for().unwrap_or_default();
-        if talking && !self.interrupted && spoken >= house.config.min_interruption {
-            self.interrupted = true;
-            self.interrupt(house, now, position);
-        }
-    }
-
-    /// The caller's words, or text in their place.
-    fn understood(&mut self, house: &mut House<'_>, now: Instant, begin: Duration, end: Duration, text: String, from_text: bool) {
-        let scores = (!from_text).then(|| self.scores());
-        self.announce_user(house.config, &text, begin, end, scores.as_ref(), from_text, false);
-        let json = scores.and_then(|scores| serde_json::to_string(&scores).ok());
-        let metadata = serde_json::json!({"segments": [{"content": text, "time": {"begin_ms": ms(begin), "end_ms": ms(end)}}]});
-        let mut entry = self.entry(house, now, EventKind::UserMessage);
-        (entry.text, entry.scores, entry.metadata) = (Some(text.clone()), json, Some(metadata.to_string()));
-        house.history.add(&self.record.chat_id, entry);
-        if !from_text {
-            note(&mut self.record.heard, text.clone());
-            self.caller_turns += 1;
-        }
-        (self.last_user, self.grace) = (now, None);
-        if !from_text {
-            self.reached(house, now, |moment, session| matches!(moment, Moment::CallerTurn(nth) if *nth == session.caller_turns));
-        }
-        if self.paused {
-            self.unanswered = Some(text);
-        } else {
-            self.prompt(house, now, Prompt::Said(text));
-        }
-    }
-
     /// Reacts now, or when the current turn is over.
     pub(crate) fn prompt(&mut self, house: &mut House<'_>, now: Instant, prompt: Prompt) {
         if self.waiting.len() < MOST_WAITING {
@@ -372,15 +304,6 @@ impl Session {
 
     fn thinking(&mut self, config: &EviConfig) -> Duration {
         config.model_delay + config.model_jitter.mul_f64(self.rng.f64())
-    }
-
-    fn say_interim(&mut self, config: &EviConfig, since: Duration, position: Duration) {
-        let Some(text) = self.ear.so_far() else { return };
-        let due = self.interim.as_ref().is_none_or(|(last, at)| *last != text && position.saturating_sub(*at) >= Duration::from_millis(200));
-        if due {
-            self.announce_user(config, &text, since, position, None, false, true);
-            self.interim = Some((text, position));
-        }
     }
 
     /// Sends a message, with what the configuration adds to any message.
@@ -437,55 +360,11 @@ impl Session {
         house.history.add(&self.record.chat_id, entry);
     }
 
-    /// Scores of a calm and interested voice, a little different each time.
-    pub(crate) fn scores(&mut self) -> Scores {
-        let mut score = |name: &&'static str| {
-            let most = if matches!(*name, "Calmness" | "Interest" | "Concentration") { 0.4 } else { 0.1 };
-            (*name, (self.rng.f64() * most * 10_000.0).round() / 10_000.0)
-        };
-        EMOTIONS.iter().map(&mut score).collect()
-    }
 }
 
 /// A text as sentences to say.
 pub(crate) fn lines(text: &str, from_text: bool) -> Vec<Line> {
     crate::speech::bank::sentences(text).map(|sentence| Line { text: sentence.to_owned(), from_text, quick: false }).collect()
-}
-
-/// Absent fields keep their value.
-fn merge(settings: &mut SessionSettings, update: SessionSettings) {
-    let SessionSettings {
-        custom_session_id,
-        audio,
-        system_prompt,
-        context,
-        variables,
-        tools,
-        builtin_tools,
-        metadata,
-        voice_id,
-        language_model_api_key,
-    } = update;
-    replace(&mut settings.custom_session_id, custom_session_id);
-    replace(&mut settings.audio, audio);
-    replace(&mut settings.system_prompt, system_prompt);
-    match context {
-        Some(ContextChange::Clear) => settings.context = None,
-        Some(ContextChange::Inject(context)) => settings.context = Some(ContextChange::Inject(context)),
-        None => {}
-    }
-    settings.variables.extend(variables);
-    replace(&mut settings.tools, tools);
-    replace(&mut settings.builtin_tools, builtin_tools);
-    replace(&mut settings.metadata, metadata);
-    replace(&mut settings.voice_id, voice_id);
-    replace(&mut settings.language_model_api_key, language_model_api_key);
-}
-
-fn replace<T>(field: &mut Option<T>, update: Option<T>) {
-    if update.is_some() {
-        *field = update;
-    }
 }
 
 pub(crate) fn note_fault(counts: &mut FaultCounts, name: &'static str) {

@@ -170,7 +170,7 @@ impl Session {
 
     /// A tool answered, or failed with what the model shall be told in its place. Answers nobody waits for are ignored.
     pub(crate) fn tool_answered(&mut self, house: &mut House<'_>, now: Instant, call_id: &str, content: Result<String, Option<String>>) {
-        if !self.turn.as_ref().and_then(|turn| turn.tool.as_ref()).is_some_and(|awaited| awaited.call_id == call_id) {
+        if self.turn.as_ref().and_then(|turn| turn.tool.as_ref()).is_none_or(|awaited| awaited.call_id != call_id) {
             return;
         }
         let told = match &content {

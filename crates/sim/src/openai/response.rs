@@ -141,8 +141,8 @@ impl Delivery<'_> {
         marks.retain(|(at, _)| *at <= end);
         marks.sort_by_key(|(at, _)| *at);
         let mut steps = vec![Step::OpenMessage { text: self.text.to_owned(), whole_ms: millis(whole) }];
-        let share = if sound.is_empty() { 1.0 } else { end as f64 / sound.len() as f64 };
-        let mut words = words.into_iter().take((share * 1_000.0) as usize * self.text.split(' ').count() / 1_000).peekable();
+        let count = if sound.is_empty() { words.len() } else { words.len() * end / sound.len() };
+        let mut words = words.into_iter().take(count).peekable();
         let mut from = 0;
         let mut marks = marks.into_iter().peekable();
         loop {
