@@ -14,21 +14,24 @@
 
 pub mod check;
 mod links;
+mod overheard;
 pub mod planted;
 mod timeline;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use call::agent::EngineKind;
 use call::journal::{Entry, Kind, NextStep};
 use call::resume::Conversation;
-use call::{Call, Command, Input, Output, PhoneEvent, Recorded, Setup};
+use call::{Call, Command, Input, LinkRequest, Output, PhoneEvent, Recorded, Setup};
 use wire::twilio::stream::{Inbound, Outbound};
 
 use crate::evi::Evi;
 use crate::openai::OpenAi;
 use crate::phone::{Caller, CallerScript, DelayLine, DelaySettings, Phone, PhoneConfig, PhoneOut};
 use links::Links;
+pub use overheard::{Overheard, Wire};
 use planted::{Bug, Planted};
 
 /// How often the caller looks up when nothing else happens: their reactions are no finer than this.
@@ -143,6 +146,9 @@ pub struct World {
     pub caller: Caller,
     /// Mistakes that can be seen while the world runs.
     pub mistakes: Vec<String>,
+    /// Every message on every wire, in order; nothing unless the world was [`overheard`](Self::overheard).
+    pub overheard: Vec<Overheard>,
+    listens_in: bool,
     links: Links,
     call: Option<Planted>,
     wake_at: Option<Instant>,
@@ -163,6 +169,16 @@ impl World {
     /// A world about to begin. `now` is any instant: all times are relative to it.
     #[must_use]
     pub fn new(now: Instant, config: WorldConfig) -> Self {
+        Self::begin(now, config, false)
+    }
+
+    /// A world about to begin, in which every message is kept. A minute of call is about 3 MB of text.
+    #[must_use]
+    pub fn overheard(now: Instant, config: WorldConfig) -> Self {
+        Self::begin(now, config, true)
+    }
+
+    fn begin(now: Instant, config: WorldConfig, listens_in: bool) -> Self {
         let WorldConfig { setup, phone, caller, evi, openai, phone_ways, engine_ways, ringing, node, bug, at_most, seed } = config;
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut world = Self {
@@ -179,6 +195,8 @@ impl World {
             openai,
             caller: Caller::new(caller),
             mistakes: Vec::new(),
+            overheard: Vec::new(),
+            listens_in,
             links: Links::new(engine_ways, rng.u64(..)),
             call: None,
             wake_at: None,
@@ -240,6 +258,9 @@ impl World {
             let line = timeline::of_link(&event);
             if let Some(line) = line {
                 self.note("engine", &line);
+            }
+            if let (links::Arrived::Text(text), Some(engine)) = (&event, self.links.engine(link)) {
+                self.overhear(Wire::FromEngine(engine), text);
             }
             self.tell(|call| call.handle(now, Input::Link(link, event.as_input())));
         }
@@ -351,6 +372,7 @@ impl World {
             self.tell(|call| call.handle(now, Input::Phone(PhoneEvent::Lost)));
             return;
         }
+        self.overhear(Wire::FromPhone, text);
         let mut payload = Vec::new();
         let event = match wire::twilio::stream::parse(text) {
             Ok(Inbound::Connected { .. }) => return,
@@ -425,6 +447,7 @@ impl World {
                 if self.bug == Some(Bug::ExtraKey) && matches!(message, Outbound::Mark { .. }) {
                     text = text.replacen('{', "{\"extra\":1,", 1);
                 }
+                self.overhear(Wire::ToPhone, &text);
                 if let Some(stream) = self.streams.last_mut() {
                     stream.down.push(now, Down::Text(text));
                 }
@@ -434,13 +457,29 @@ impl World {
                     stream.down.push(now, Down::Close);
                 }
             }
-            Output::Open { link, request } => self.links.open(now, link, request),
-            Output::Send { link, text } => self.links.send(now, link, text),
+            Output::Open { link, request } => {
+                if let LinkRequest::Hume(connect) = &request {
+                    self.overhear(Wire::Handshake(EngineKind::Hume), &connect.path_and_query());
+                }
+                self.links.open(now, link, request);
+            }
+            Output::Send { link, text } => {
+                if let Some(engine) = self.links.engine(link) {
+                    self.overhear(Wire::ToEngine(engine), &text);
+                }
+                self.links.send(now, link, text);
+            }
             Output::Close { link } => self.links.close(now, link),
             Output::Journal(entry) => self.keep(entry),
             Output::Record(recorded) => self.recorded.push((self.setup.epoch, recorded)),
             Output::NextStep(step) => self.step = Some(step),
             Output::Tool(_) | Output::Wait(_) | Output::Finished => {}
+        }
+    }
+
+    fn overhear(&mut self, wire: Wire, text: &str) {
+        if self.listens_in {
+            self.overheard.push(Overheard { wire, text: text.to_owned() });
         }
     }
 

@@ -86,6 +86,11 @@ impl Links {
         }
     }
 
+    /// Whose link this is.
+    pub(super) fn engine(&self, link: LinkId) -> Option<EngineKind> {
+        self.links.get(&link).map(|link| link.kind)
+    }
+
     /// The node is gone: the engines see their connections break.
     pub(super) fn cut_all(&mut self, now: Instant, evi: &mut Evi, openai: &mut OpenAi) {
         for link in self.links.values_mut() {
