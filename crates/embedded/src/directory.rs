@@ -18,7 +18,8 @@ impl DataDirectory {
     pub(crate) fn open(root: &Path) -> Result<Self, EmbeddedError> {
         let unusable = |source| EmbeddedError::Directory { directory: root.display().to_string(), source };
         make_private(root).map_err(unusable)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(root.join("lock")).map_err(unusable)?;
+        let lock =
+            File::options().create(true).truncate(false).write(true).open(root.join("lock")).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -136,7 +136,8 @@ impl Embedded {
                 Err(error) => return drop(started.send(Err(error))),
             };
             runtime.block_on(async {
-                let listeners = TcpListener::from_std(dynamodb).and_then(|table| Ok((table, TcpListener::from_std(s3)?)));
+                let listeners =
+                    TcpListener::from_std(dynamodb).and_then(|table| Ok((table, TcpListener::from_std(s3)?)));
                 match listeners {
                     Ok((dynamodb, s3)) => {
                         drop(started.send(Ok(())));

@@ -34,7 +34,9 @@ impl Store {
             let saved = AgentVersion { agent: agent.clone(), version: latest + 1, saved_at: self.now() };
             let unchanged = match latest {
                 0 => Condition::new("attribute_not_exists(pk)"),
-                _ => Condition::new("#version = :latest").naming("#version", "version").number(":latest", latest.into()),
+                _ => {
+                    Condition::new("#version = :latest").naming("#version", "version").number(":latest", latest.into())
+                }
             };
             let head = Item::new(&Key::new(keys::AGENTS, &agent.name)).fields(&saved)?;
             let version = Item::new(&keys::agent_version(&agent.name, saved.version)).fields(&saved)?;

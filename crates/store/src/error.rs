@@ -52,11 +52,9 @@ impl StoreError {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Throttled | Self::Unavailable(_) | Self::Conflict => true,
-            Self::NotFound(_)
-            | Self::Corrupt { .. }
-            | Self::TooLarge(_)
-            | Self::BadCursor
-            | Self::Refused { .. } => false,
+            Self::NotFound(_) | Self::Corrupt { .. } | Self::TooLarge(_) | Self::BadCursor | Self::Refused { .. } => {
+                false
+            }
         }
     }
 
@@ -98,7 +96,9 @@ pub(crate) fn failure<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Sto
         SdkError::DispatchFailure(why) if why.is_user() => refused("Request", "the client could not send it"),
         SdkError::DispatchFailure(_) => StoreError::Unavailable("connection".to_owned()),
         SdkError::ResponseError(_) => StoreError::Unavailable("broken answer".to_owned()),
-        SdkError::ConstructionFailure(_) => refused("Request", "it could not be built or signed; are there credentials?"),
+        SdkError::ConstructionFailure(_) => {
+            refused("Request", "it could not be built or signed; are there credentials?")
+        }
         SdkError::ServiceError(service) => by_code(service.err().code(), service.err().message()),
         _ => StoreError::Unavailable("unknown failure".to_owned()),
     }
@@ -116,7 +116,9 @@ fn by_code(code: Option<&str>, message: Option<&str>) -> StoreError {
             | "LimitExceededException",
         ) => StoreError::Throttled,
         Some(
-            "TransactionConflictException" | "TransactionInProgressException" | "ConditionalCheckFailedException"
+            "TransactionConflictException"
+            | "TransactionInProgressException"
+            | "ConditionalCheckFailedException"
             | "TransactionCanceledException",
         ) => StoreError::Conflict,
         Some("ItemCollectionSizeLimitExceededException" | "EntityTooLarge") => {
@@ -125,8 +127,14 @@ fn by_code(code: Option<&str>, message: Option<&str>) -> StoreError {
         Some("NoSuchKey" | "NotFound") => StoreError::NotFound("the object".to_owned()),
         // A service's own failure has no code, or one of these, and passes.
         None
-        | Some("InternalServerError" | "InternalError" | "ServiceUnavailable" | "ServiceUnavailableException"
-        | "RequestTimeout" | "RequestTimeTooSkewed") => StoreError::Unavailable(message.to_owned()),
+        | Some(
+            "InternalServerError"
+            | "InternalError"
+            | "ServiceUnavailable"
+            | "ServiceUnavailableException"
+            | "RequestTimeout"
+            | "RequestTimeTooSkewed",
+        ) => StoreError::Unavailable(message.to_owned()),
         Some(code) => refused(code, message),
     }
 }

@@ -13,7 +13,7 @@
 //! # }
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_smithy_http_client::Builder;
@@ -70,8 +70,8 @@ struct State {
     /// To be injected next, whatever the rate: the first that fits the request.
     next: Vec<Fault>,
     counts: BTreeMap<Fault, u64>,
-    /// What an index answered before, by the question.
-    answers: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// What an index answered before, by the question: as JSON, since the client puts its fields in any order.
+    answers: HashMap<Value, Vec<u8>>,
 }
 
 impl Faults {
@@ -83,7 +83,7 @@ impl Faults {
             rate: 0.0,
             next: Vec::new(),
             counts: BTreeMap::new(),
-            answers: BTreeMap::new(),
+            answers: HashMap::new(),
         })))
     }
 
@@ -182,7 +182,7 @@ impl Faults {
         let body = aws_sdk_s3::primitives::ByteStream::new(body).collect().await;
         let body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
         if answer.status().is_success() {
-            self.state().answers.insert(seen.body.clone(), body.to_vec());
+            self.state().answers.insert(seen.json(), body.to_vec());
         }
         *answer.body_mut() = SdkBody::from(body);
         Ok(answer)
@@ -191,7 +191,7 @@ impl Faults {
     /// What the index answered to this question before; if it never was asked, it knows nothing yet.
     fn earlier(&self, seen: &Request) -> HttpResponse {
         let nothing = || json!({ "Items": [], "Count": 0, "ScannedCount": 0 }).to_string().into_bytes();
-        let body = self.state().answers.get(&seen.body).cloned().unwrap_or_else(nothing);
+        let body = self.state().answers.get(&seen.json()).cloned().unwrap_or_else(nothing);
         respond(200, SdkBody::from(body))
     }
 }

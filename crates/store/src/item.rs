@@ -68,10 +68,11 @@ impl Item {
             return Err(StoreError::corrupt(what, "only a type with fields can be an item"));
         };
         for (name, value) in fields {
-            match value {
-                Value::Null => self.0.remove(&name),
-                present => self.0.insert(name, attribute(present)),
-            };
+            if value.is_null() {
+                self.0.remove(&name);
+            } else {
+                self.0.insert(name, attribute(value));
+            }
         }
         Ok(self)
     }

@@ -186,7 +186,8 @@ mod tests {
     fn batches_are_bounded_in_bytes_and_entries_and_lose_nothing() {
         let entries: Vec<_> = (1..=200).map(|seq| entry(1, seq, if seq > 100 { 2_000 } else { 10 })).collect();
         let batches = batches(&entries).unwrap();
-        let read: Vec<Entry> = batches.iter().flat_map(|b| serde_json::from_str::<Vec<Entry>>(&b.json).unwrap()).collect();
+        let read: Vec<Entry> =
+            batches.iter().flat_map(|b| serde_json::from_str::<Vec<Entry>>(&b.json).unwrap()).collect();
         assert_eq!(read, entries);
         assert!(batches.len() > 6);
         assert!(batches.iter().all(|b| b.json.len() <= BATCH_BYTES_MAX && b.last - b.first.seq < 64));

@@ -198,7 +198,12 @@ impl Store {
 fn start_key(cursor: Cursor) -> Attributes {
     let key = keys::call(cursor.id);
     let started = keys::started(cursor.at, cursor.id);
-    Item::default().text("pk", key.pk).text("sk", key.sk).text("month", keys::month(cursor.at)).text("started", started).0
+    Item::default()
+        .text("pk", key.pk)
+        .text("sk", key.sk)
+        .text("month", keys::month(cursor.at))
+        .text("started", started)
+        .0
 }
 
 /// The last moment of the month before; none before 1970.

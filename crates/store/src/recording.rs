@@ -114,7 +114,8 @@ impl Store {
     pub async fn recording(&self, id: CallId, range: Option<ByteRange>) -> Result<Part, StoreError> {
         let key = keys::recording(id);
         let Some(range) = range else { return self.object(key).await.map(Part::Whole) };
-        let head = self.s3.head_object().bucket(&self.bucket).key(&key).send().await.map_err(|error| failure(&error))?;
+        let head =
+            self.s3.head_object().bucket(&self.bucket).key(&key).send().await.map_err(|error| failure(&error))?;
         let total = head.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
         let Some((first, last)) = range.within(total) else { return Ok(Part::Unsatisfiable { total }) };
         let request = self.s3.get_object().bucket(&self.bucket).key(&key).range(format!("bytes={first}-{last}"));
@@ -162,7 +163,8 @@ impl Store {
     }
 
     async fn object(&self, key: String) -> Result<Bytes, StoreError> {
-        let answer = self.s3.get_object().bucket(&self.bucket).key(key).send().await.map_err(|error| failure(&error))?;
+        let answer =
+            self.s3.get_object().bucket(&self.bucket).key(key).send().await.map_err(|error| failure(&error))?;
         collect(answer.body).await
     }
 }

@@ -55,17 +55,27 @@ impl Store {
             shared = shared.region(Region::new(region));
         }
         if let Some(keys) = config.credentials {
-            shared = shared.credentials_provider(Credentials::new(keys.access_key, keys.secret_key, None, None, "switchboard"));
+            shared = shared.credentials_provider(Credentials::new(
+                keys.access_key,
+                keys.secret_key,
+                None,
+                None,
+                "switchboard",
+            ));
         }
         let mut backoff = Duration::from_millis(50);
         if let Some(faults) = &config.faults {
             shared = shared.http_client(faults.http_client());
             backoff = Duration::from_millis(1);
         }
-        let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX).with_initial_backoff(backoff).with_max_backoff(BACKOFF_MAX);
+        let retries = RetryConfig::standard()
+            .with_max_attempts(ATTEMPTS_MAX)
+            .with_initial_backoff(backoff)
+            .with_max_backoff(BACKOFF_MAX);
         let shared = shared.retry_config(retries).load().await;
 
-        let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(&shared).timeout_config(timeouts(TABLE_TRY_MAX, TABLE_REQUEST_MAX));
+        let mut dynamodb =
+            aws_sdk_dynamodb::config::Builder::from(&shared).timeout_config(timeouts(TABLE_TRY_MAX, TABLE_REQUEST_MAX));
         if let Some(url) = config.dynamodb_url {
             dynamodb = dynamodb.endpoint_url(url);
         }

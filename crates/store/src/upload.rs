@@ -73,11 +73,13 @@ impl RecordingUpload {
             Some(upload) => upload.clone(),
             None => self.begin().await?,
         };
-        let number = i32::try_from(self.parts.len() + 1).map_err(|_| StoreError::TooLarge("the recording".to_owned()))?;
+        let number =
+            i32::try_from(self.parts.len() + 1).map_err(|_| StoreError::TooLarge("the recording".to_owned()))?;
         let request = self.store.s3.upload_part().bucket(&self.store.bucket).key(&self.key);
         let request = request.upload_id(upload).part_number(number).body(ByteStream::from(bytes));
         let sent = request.send().await.map_err(|error| failure(&error))?;
-        let part = CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).set_checksum_crc32(sent.checksum_crc32);
+        let part =
+            CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).set_checksum_crc32(sent.checksum_crc32);
         self.parts.push(part.build());
         Ok(())
     }

@@ -1,0 +1,20 @@
+//! What the store promises, asked of whatever answers: the embedded emulators by default, another DynamoDB and S3 where
+//! `TEST_DYNAMODB_URL` and `TEST_S3_URL` say so.
+//!
+//! On bad days (`faults.rs`) requests meet faults by seed. A caller that is told to retry retries, as ours do; afterwards
+//! the records must be those of a good day.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![expect(clippy::print_stdout, reason = "the process that is killed says on its standard output how far it came")]
+
+mod agents;
+mod calls;
+mod epochs;
+mod faults;
+mod journal;
+mod lists;
+mod recordings;
+mod restart;
+mod status;
+mod work;
+mod world;

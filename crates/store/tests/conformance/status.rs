@@ -1,0 +1,128 @@
+//! Twilio's callbacks, in whatever order.
+
+use call::agent::EngineKind;
+use call::journal::{EndReason, EndedBy, NextStep};
+use proptest::prelude::*;
+use store::{CallRecord, Recorded, Status, WorkKind};
+
+use crate::world::{World, at, fact, sid};
+
+/// What Twilio reports of a call that was answered after 4 s and lasted 31.
+fn callbacks() -> Vec<store::StatusFact> {
+    let mut last = fact(Status::Completed, 35);
+    (last.duration_s, last.sip_code) = (Some(31), Some(200));
+    vec![fact(Status::Queued, 0), fact(Status::Ringing, 1), fact(Status::InProgress, 4), last]
+}
+
+async fn after(world: &World, facts: &[store::StatusFact]) -> CallRecord {
+    let call = world.outbound().await;
+    world.store.adopt_sid(call.id, sid()).await.unwrap();
+    for fact in facts {
+        world.store.record_status(call.id, *fact).await.unwrap();
+    }
+    world.store.call(call.id).await.unwrap()
+}
+
+/// What does not differ from call to call.
+fn essence(call: &CallRecord) -> serde_json::Value {
+    let mut json = serde_json::to_value(call).unwrap();
+    for name in ["id", "twilio_sid"] {
+        json[name] = serde_json::Value::Null;
+    }
+    json
+}
+
+#[tokio::test]
+async fn callbacks_in_order_tell_the_whole_story() {
+    let world = World::new().await;
+    let call = after(&world, &callbacks()).await;
+    assert_eq!((call.status, call.duration_s), (Status::Completed, Some(31)));
+    assert_eq!((call.answered_at, call.ended_at), (Some(at(4)), Some(at(35))));
+    assert_eq!((call.ended_by, call.end_reason), (Some(EndedBy::Caller), Some(EndReason::HungUp)));
+    assert_eq!(call.marks.sip_code, Some(200));
+}
+
+#[tokio::test]
+async fn a_final_status_absorbs_all_others() {
+    let world = World::new().await;
+    for last in [Status::Completed, Status::Busy, Status::NoAnswer, Status::Failed, Status::Canceled] {
+        let call = world.outbound().await;
+        assert_eq!(world.store.record_status(call.id, fact(last, 5)).await.unwrap(), Recorded::Applied);
+        let before = world.store.call(call.id).await.unwrap();
+        for next in [Status::Ringing, Status::InProgress, Status::Completed, Status::Busy, Status::Failed] {
+            assert_eq!(world.store.record_status(call.id, fact(next, 9)).await.unwrap(), Recorded::Stale);
+        }
+        assert_eq!(world.store.call(call.id).await.unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn who_took_part_knows_better_than_the_status_who_ended_the_call() {
+    let world = World::new().await;
+    let goodbye = NextStep::HangUp { ended_by: EndedBy::Agent, reason: EndReason::SaidGoodbye };
+    // The node's word may come before the end or, from its spool, long after.
+    for late in [false, true] {
+        let (call, _) = world.inbound().await;
+        if !late {
+            world.store.put_next_step(call.id, 1, &goodbye).await.unwrap();
+            assert_eq!(world.store.call(call.id).await.unwrap().ended_by, None, "not over yet");
+        }
+        world.store.record_status(call.id, fact(Status::Completed, 9)).await.unwrap();
+        if late {
+            world.store.put_next_step(call.id, 1, &goodbye).await.unwrap();
+        }
+        let call = world.store.call(call.id).await.unwrap();
+        assert_eq!((call.ended_by, call.end_reason), (Some(EndedBy::Agent), Some(EndReason::SaidGoodbye)));
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_call_writes_its_work_once() {
+    let world = World::new().await;
+    let (call, _) = world.inbound().await;
+    for fact in callbacks().iter().chain(&callbacks()) {
+        world.store.record_status(call.id, *fact).await.unwrap();
+    }
+    world.clock.advance(std::time::Duration::from_secs(20));
+    let claimed = world.store.claim_work(100, std::time::Duration::from_secs(60)).await.unwrap();
+    let mut kinds: Vec<_> = claimed.iter().map(|leased| leased.item.kind).collect();
+    kinds.sort();
+    assert_eq!(kinds, [WorkKind::Analyse, WorkKind::SendWebhook, WorkKind::JoinRecording]);
+    assert!(claimed.iter().all(|leased| leased.item.call == call.id));
+}
+
+#[tokio::test]
+async fn engines_are_listed_in_the_order_they_were_tried() {
+    let world = World::new().await;
+    let (call, _) = world.inbound().await;
+    let (hume, openai) = (EngineKind::Hume, EngineKind::OpenAi);
+    world.store.record_engines(call.id, None, &[hume]).await.unwrap();
+    assert_eq!(world.store.record_engines(call.id, Some(openai), &[hume]).await.unwrap(), Recorded::Applied);
+    assert_eq!(world.store.record_engines(call.id, Some(openai), &[]).await.unwrap(), Recorded::Stale);
+    let call = world.store.call(call.id).await.unwrap();
+    assert_eq!((call.engine, call.engines_tried), (Some(openai), vec![hume, openai]));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn callbacks_may_be_doubled_shuffled_and_lost(
+        order in proptest::collection::vec(0..3_usize, 0..8),
+        finals in 1..3_usize,
+        place in 0..9_usize,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let world = World::new().await;
+            let all = callbacks();
+            // Any selection of the early ones, in any order, with the last one somewhere among them.
+            let mut facts: Vec<_> = order.iter().map(|n| all[*n]).collect();
+            for n in 0..finals {
+                facts.insert((place + n).min(facts.len()), all[3]);
+            }
+            let expected = after(&world, &all).await;
+            assert_eq!(essence(&after(&world, &facts).await), essence(&expected));
+        });
+    }
+}

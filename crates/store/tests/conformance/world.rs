@@ -1,0 +1,146 @@
+//! A store to test, and calls to put into it.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use call::CallId;
+use call::agent::{AgentLimits, EngineKind, HumeSettings, OpenAiSettings, PrepareAt, Script, Tool, TurnTaking};
+use embedded::Embedded;
+use store::fault::Faults;
+use store::{CallRecord, CallScript, Clock, Config, Moment, NewCall, StaticCredentials, Status, Store, StoreError};
+use wire::twilio::CallSid;
+
+/// 2026-11-21T12:00:00Z.
+pub(crate) const NOON: Moment = Moment::from_ms(1_795_262_400_000);
+
+/// A store with nothing in it, its clock at noon.
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) faults: Faults,
+    _embedded: Option<Embedded>,
+}
+
+static NUMBER: AtomicU64 = AtomicU64::new(1);
+
+fn number() -> u64 {
+    NUMBER.fetch_add(1, Ordering::Relaxed)
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::seeded(0).await
+    }
+
+    pub(crate) async fn seeded(seed: u64) -> Self {
+        let name = format!("test-{}-{}", std::process::id(), number());
+        let (config, embedded) = match std::env::var("TEST_DYNAMODB_URL") {
+            Ok(dynamodb) => {
+                let s3 = std::env::var("TEST_S3_URL").expect("TEST_S3_URL is set as well");
+                let keys = StaticCredentials { access_key: "test".into(), secret_key: "test".into() };
+                (Config::new(&name, &name).local(&dynamodb, &s3, keys), None)
+            }
+            Err(_) => {
+                let embedded = Embedded::in_memory().unwrap();
+                (local(&embedded, &name), Some(embedded))
+            }
+        };
+        let (clock, faults) = (Clock::manual(NOON), Faults::seeded(seed));
+        let config = Config { clock: clock.clone(), faults: Some(faults.clone()), ..config };
+        let store = Store::connect(config).await;
+        store.create_if_absent().await.unwrap();
+        Self { store, clock, faults, _embedded: embedded }
+    }
+
+    /// An inbound call, and its Twilio id.
+    pub(crate) async fn inbound(&self) -> (CallRecord, CallSid) {
+        let (new, sid) = (self.new_call(), sid());
+        (self.store.open_inbound(&new, sid).await.unwrap().call, sid)
+    }
+
+    /// An outbound call that nobody dials yet.
+    pub(crate) async fn outbound(&self) -> CallRecord {
+        match self.store.open_outbound(&self.new_call(), None).await.unwrap() {
+            store::Placed::New(call) => call,
+            other @ (store::Placed::Same(_) | store::Placed::DifferentBody) => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn new_call(&self) -> NewCall {
+        self.new_call_at(self.clock.now())
+    }
+
+    pub(crate) fn new_call_at(&self, at: Moment) -> NewCall {
+        NewCall {
+            id: CallId::new(at.as_ms(), u128::from(number())),
+            from: "+12025550123".into(),
+            to: "+12025550100".into(),
+            node: Some("node-a".into()),
+            ends_by: at.after(Duration::from_secs(1_800)),
+            simulated: true,
+            script: script(),
+        }
+    }
+}
+
+/// The configuration for an emulator of our own.
+pub(crate) fn local(embedded: &Embedded, name: &str) -> Config {
+    let secret_key = embedded.secret_key.expose().to_owned();
+    let keys = StaticCredentials { access_key: embedded.access_key.clone(), secret_key };
+    Config::new(name, name).local(&embedded.dynamodb_url, &embedded.s3_url, keys)
+}
+
+/// Does as our programs do with an error that passes: asks again.
+pub(crate) async fn insist<T, F: Future<Output = Result<T, StoreError>>>(mut ask: impl FnMut() -> F) -> T {
+    for _ in 0..200 {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(error) => assert!(error.is_retryable(), "{error}"),
+        }
+    }
+    panic!("200 tries, and the day is still bad");
+}
+
+pub(crate) fn sid() -> CallSid {
+    CallSid::from_number(u128::from(number()))
+}
+
+pub(crate) fn at(seconds: u64) -> Moment {
+    NOON.after(Duration::from_secs(seconds))
+}
+
+pub(crate) fn fact(status: Status, seconds: u64) -> store::StatusFact {
+    store::StatusFact { status, at: at(seconds), duration_s: None, sip_code: None }
+}
+
+fn script() -> CallScript {
+    let tool = Tool { name: "hang_up".into(), description: String::new(), parameters: None, timeout_ms: 5_000 };
+    let script = Script {
+        agent: "receptionist".into(),
+        agent_version: 3,
+        language: "en-US".into(),
+        instructions: "Book appointments.".into(),
+        greeting: "Hello!".into(),
+        disclosure: "I am an AI, and this call is recorded.".into(),
+        recording: true,
+        prepare: PrepareAt::Ringing,
+        lead: Duration::from_millis(200),
+        engines: vec![EngineKind::Hume, EngineKind::OpenAi],
+        hume: HumeSettings::default(),
+        openai: OpenAiSettings { speed: Some(1.1), ..OpenAiSettings::default() },
+        turn_taking: TurnTaking::default(),
+        tools: vec![tool],
+        limits: AgentLimits::default(),
+    };
+    CallScript { script, engines: vec![EngineKind::OpenAi] }
+}
+
+/// An agent's configuration.
+pub(crate) fn agent(name: &str) -> call::agent::Agent {
+    let json = serde_json::json!({ "name": name, "engines": ["hume"], "instructions": "Be kind." });
+    let mut agent: call::agent::Agent = serde_json::from_value(json).unwrap();
+    agent.variables = BTreeMap::from([("city".to_owned(), "Geneva".to_owned())]);
+    agent
+}
