@@ -138,7 +138,7 @@ impl Bridge {
     fn do_what_it_says(&mut self) -> Option<Instant> {
         loop {
             match self.call.poll() {
-                Output::Phone(message) => self.to_phone(&message),
+                Output::Phone(message) => self.send_phone(&message),
                 Output::Send { link, text } => {
                     if self.links.send(link, text).is_err() {
                         self.node.figures.links_overflowed.one();
@@ -173,7 +173,7 @@ impl Bridge {
         }
     }
 
-    fn to_phone(&mut self, message: &stream::Outbound) {
+    fn send_phone(&mut self, message: &stream::Outbound) {
         let Some(phone) = &mut self.phone else { return };
         let mut text = String::new();
         message.write(&phone.stream, &mut text);

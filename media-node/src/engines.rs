@@ -165,10 +165,10 @@ fn cause(error: &tungstenite::Error) -> LinkCause {
     if let tungstenite::Error::Http(answer) = error {
         return LinkCause::Status { status: answer.status().as_u16() };
     }
-    let is_tls = match error {
-        tungstenite::Error::Tls(_) => true,
-        tungstenite::Error::Io(error) => error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()),
-        _ => false,
+    let is_tls = if let tungstenite::Error::Io(error) = error {
+        error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+    } else {
+        matches!(error, tungstenite::Error::Tls(_))
     };
     if is_tls { LinkCause::Tls } else { LinkCause::Unreachable }
 }

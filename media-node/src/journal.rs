@@ -166,10 +166,10 @@ impl Journal {
         let mut retry_at = Instant::now();
         loop {
             let (batch, open) = next_batch(&mut queue, spooled.then_some(retry_at)).await;
-            if !batch.is_empty() && (spooled || !self.store_soon(call, &batch).await) {
-                if self.keep(call, &name, &batch).await && !spooled {
-                    (spooled, retry_at) = (true, Instant::now() + RETRY_FIRST);
-                }
+            // What follows a spooled entry goes to the same file, so that order is kept.
+            let to_disk = !batch.is_empty() && (spooled || !self.store_soon(call, &batch).await);
+            if to_disk && self.keep(call, &name, &batch).await && !spooled {
+                (spooled, retry_at) = (true, Instant::now() + RETRY_FIRST);
             }
             if spooled && (!open || Instant::now() >= retry_at) {
                 match self.replay_file(&name).await {

@@ -16,8 +16,7 @@ use tracing_subscriber::EnvFilter;
 const RETENTION_DAYS: u64 = 365;
 
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().with_env_filter(filter).init();
+    tracing_subscriber::fmt().json().with_env_filter(filter()).init();
     let lookup = |name: &str| std::env::var(name).ok();
     let (config, store) = (Config::from_lookup(&lookup), store_config(&lookup));
     let (config, store) = match (config, store) {
@@ -43,6 +42,16 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// What is logged: `RUST_LOG`, but of the crates that carry messages and bodies never what they carry. They would print
+/// a caller's words at their lowest levels.
+fn filter() -> EnvFilter {
+    let asked = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    ["tungstenite", "tokio_tungstenite", "hyper", "hyper_util", "h2", "aws_smithy_runtime", "aws_runtime", "aws_sdk_dynamodb", "aws_sdk_s3"]
+        .into_iter()
+        .filter_map(|name| format!("{name}=info").parse().ok())
+        .fold(asked, EnvFilter::add_directive)
 }
 
 async fn run(config: Config, store: store::Config) -> anyhow::Result<()> {

@@ -222,11 +222,6 @@ impl Node {
         tracing::info!("the node is down");
     }
 
-    /// Stops at once, as a crash would: calls are not told. For tests of what a crash leaves behind.
-    pub fn abort(&self) {
-        self.0.stop.cancel();
-    }
-
     /// Waits for what is on its way to the store.
     async fn flush(&self) {
         let deadline = Instant::now() + FLUSH_WITHIN;

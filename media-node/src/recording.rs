@@ -148,9 +148,10 @@ impl Recordings {
                 }
             }
         }
-        match current.filter(|_| abandoned.is_cancelled()) {
-            Some((_, file, _)) => self.spool.remove(&file).await.unwrap_or_default(),
-            None => {}
+        if let Some((_, file, _)) = current.filter(|_| abandoned.is_cancelled())
+            && let Err(error) = self.spool.remove(&file).await
+        {
+            tracing::warn!(call.id = %call, %error, "failed to delete a recording that is another node's");
         }
         self.leave_all(call, epoch);
     }

@@ -207,7 +207,7 @@ mod tests {
         let taken: Vec<_> = (0..8)
             .map(|n| match admit(&sessions, n, now) {
                 Admission::New(session, inbox) => (session, inbox),
-                other => panic!("{other:?}"),
+                other @ (Admission::Known | Admission::Full | Admission::Draining) => panic!("{other:?}"),
             })
             .collect();
         assert!(matches!(admit(&sessions, 8, now), Admission::Full), "eight streams are awaited");

@@ -251,3 +251,74 @@ impl Deref for TextFrame {
 fn is_capacity(error: &tungstenite::Error) -> bool {
     matches!(error, tungstenite::Error::Capacity(_))
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+    use tungstenite::protocol::{Role, WebSocketConfig};
+
+    use super::*;
+
+    async fn pair() -> (Socket<Dialled>, WebSocketStream<TcpStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (far, _) = listener.accept().await.unwrap();
+        let config = WebSocketConfig::default().write_buffer_size(0).max_write_buffer_size(WRITE_BUFFER_BYTES_MAX);
+        let near = WebSocketStream::from_raw_socket(MaybeTlsStream::Plain(near), Role::Client, Some(config)).await;
+        let far = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
+        (Socket::new(near, Instant::now()), far)
+    }
+
+    #[tokio::test]
+    async fn a_silent_peer_is_pinged_and_then_lost() {
+        let (mut socket, mut far) = pair().await;
+        let start = Instant::now();
+        assert!(socket.watch_at() <= start + PING_EVERY);
+        socket.watch(start + Duration::from_secs(1)).unwrap();
+        assert!(socket.queue.is_empty());
+        socket.watch(start + PING_EVERY).unwrap();
+        assert_eq!(socket.queue.len(), 1);
+        tokio::select! {
+            heard = far.next() => assert!(matches!(heard, Some(Ok(tungstenite::Message::Ping(_))))),
+            heard = socket.next() => panic!("{heard:?}"),
+        }
+        assert!(socket.watch(start + SILENCE_MAX + Duration::from_millis(1)).is_err());
+        // Its answer to the ping is a sign of life.
+        far.flush().await.unwrap();
+        assert!(matches!(socket.next().await, Heard::Quiet));
+        socket.watch(start + SILENCE_MAX).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_queued_is_written_in_order_while_the_loop_waits() {
+        let (mut socket, mut far) = pair().await;
+        for n in 0..100 {
+            socket.queue(n.to_string()).unwrap();
+        }
+        for n in 0..100 {
+            tokio::select! {
+                biased;
+                heard = socket.next() => panic!("{heard:?}"),
+                heard = far.next() => assert_eq!(heard.unwrap().unwrap().to_text().unwrap(), n.to_string()),
+            }
+        }
+        let (closed, ()) = tokio::join!(far.next(), socket.close(code::POLICY, "enough"));
+        assert!(matches!(closed, Some(Ok(tungstenite::Message::Close(Some(frame)))) if u16::from(frame.code) == code::POLICY));
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_takes_nothing_fills_the_queue_and_no_more() {
+        let (mut socket, _far) = pair().await;
+        let message = "x".repeat(64 << 10);
+        let mut queued = 0;
+        while socket.queue(message.clone()).is_ok() {
+            queued += 1;
+            assert!(queued < 10_000, "the queue has no end");
+            // The loop waits, and writes what the other side's buffers take.
+            drop(tokio::time::timeout(Duration::ZERO, socket.next()).await);
+        }
+        assert!(queued >= QUEUED_MAX);
+        assert_eq!(socket.queue.len(), QUEUED_MAX);
+    }
+}
