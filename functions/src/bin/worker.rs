@@ -1,0 +1,28 @@
+//! The Lambda that does what is due, started by the clock.
+
+use std::process::ExitCode;
+
+use aws_lambda_events::event::eventbridge::EventBridgeEvent;
+use functions::config::TwilioConfig;
+use functions::lambda;
+use functions::worker::Worker;
+use lambda_runtime::{LambdaEvent, service_fn};
+
+/// Rounds of one visit: what is left is done a minute later.
+const ROUNDS_MAX: usize = 20;
+
+#[tokio::main]
+async fn main() -> Result<ExitCode, ExitCode> {
+    lambda::start_logs();
+    let twilio = lambda::twilio(lambda::configured(TwilioConfig::read)?)?;
+    let worker = Worker::new(lambda::store().await?, twilio);
+    let visit = service_fn(async |_: LambdaEvent<EventBridgeEvent>| {
+        let round = worker.catch_up(ROUNDS_MAX).await?;
+        tracing::info!(done = round.done, postponed = round.postponed, failed = round.failed, "the worker was here");
+        Ok::<(), lambda_runtime::Error>(())
+    });
+    lambda_runtime::run(visit).await.map(|()| ExitCode::SUCCESS).map_err(|error| {
+        tracing::error!(%error, "the Lambda runtime ended");
+        ExitCode::FAILURE
+    })
+}

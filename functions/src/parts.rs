@@ -1,0 +1,184 @@
+//! The parts of a call: transcript, journal, recording, waveform.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use call::journal::{Entry, Turn};
+use http::header::{ACCEPT, ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+use store::{ByteRange, CallRecord, Moment, Part, Position, RecordingState};
+
+use crate::calls::call_id;
+use crate::connect::conversation;
+use crate::door::{Api, Query, Viewer};
+use crate::problem::Problem;
+use crate::state::ApiInner;
+use crate::transcript::{as_text, as_vtt};
+
+/// Entries on a page of a journal, unless asked otherwise, and at most.
+const ENTRIES_MAX: usize = 1_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Format {
+    format: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Transcript {
+    call: call::CallId,
+    turns: Vec<Turn>,
+}
+
+pub(crate) async fn transcript(
+    api: Api<Viewer>,
+    Path(id): Path<String>,
+    Query(query): Query<Format>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let call = api.store.call(call_id(&id)?).await?;
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let format = match query.format.as_deref() {
+        Some(format) => format,
+        None if accept.contains("text/vtt") => "vtt",
+        None if accept.contains("text/plain") => "txt",
+        None => "json",
+    };
+    let turns = conversation(&api.store, call.id).await?.history;
+    match format {
+        "json" => Ok(Json(Transcript { call: call.id, turns }).into_response()),
+        "txt" => Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], as_text(&turns)).into_response()),
+        "vtt" => Ok(([(CONTENT_TYPE, "text/vtt; charset=utf-8")], as_vtt(&turns)).into_response()),
+        _ => Err(Problem::invalid("format", "it must be one of json, txt, vtt")),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct After {
+    after: Option<String>,
+    limit: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct JournalPart {
+    entries: Vec<serde_json::Value>,
+    /// What to read after next time; none when nothing was ever read.
+    next_after: Option<String>,
+    more: bool,
+}
+
+pub(crate) async fn journal(
+    api: Api<Viewer>,
+    Path(id): Path<String>,
+    Query(query): Query<After>,
+) -> Result<Json<JournalPart>, Problem> {
+    let call = api.store.call(call_id(&id)?).await?;
+    let after = query.after.as_deref().map(position).transpose()?;
+    let limit = query.limit.as_deref().map(|text| text.parse().ok().filter(|limit| (1..=ENTRIES_MAX).contains(limit)));
+    let wrong = || Problem::invalid("limit", format!("it must be a whole number from 1 to {ENTRIES_MAX}"));
+    let limit = limit.map_or(Ok(ENTRIES_MAX), |limit| limit.ok_or_else(wrong))?;
+    let page = api.store.read_journal(call.id, after, limit).await?;
+    let last = page.entries.last().map(Position::of).or(after);
+    Ok(Json(JournalPart {
+        entries: page.entries.iter().map(shown).collect(),
+        next_after: last.map(|position| format!("{}.{}", position.epoch, position.seq)),
+        more: page.more,
+    }))
+}
+
+fn position(text: &str) -> Result<Position, Problem> {
+    let parts = text.split_once('.').and_then(|(epoch, seq)| Some((epoch.parse().ok()?, seq.parse().ok()?)));
+    let wrong = || Problem::invalid("after", "it must be an epoch and a sequence number, such as 1.42");
+    parts.map(|(epoch, seq)| Position { epoch, seq }).ok_or_else(wrong)
+}
+
+/// An entry as the API shows it: its time as a text like all others.
+fn shown(entry: &Entry) -> serde_json::Value {
+    let mut shown = serde_json::to_value(entry).expect("invariant: an entry is always JSON");
+    if let Some(fields) = shown.as_object_mut() {
+        fields.remove("at_ms");
+        fields.insert("at".to_owned(), Moment::from_ms(entry.at_ms).to_string().into());
+    }
+    shown
+}
+
+pub(crate) async fn recording(api: Api<Viewer>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    let call = api.recorded(&id).await?;
+    let range = headers.get(RANGE).and_then(|range| ByteRange::parse(range.to_str().ok()?));
+    let range = match (range, api.part_bytes_max) {
+        (None, None) => None,
+        (Some(range), None) => Some(range),
+        (range, Some(max)) => {
+            let total = api.store.recording_bytes(call.id).await?;
+            match range {
+                None if total <= max => None,
+                None => {
+                    let detail = format!("the recording has {total} bytes; ask for it in parts, with the header Range");
+                    return Err(Problem::invalid("Range", detail));
+                }
+                // A server may answer with less than was asked for (RFC 9110, 15.3.7); players ask on.
+                Some(range) => Some(match range.within(total) {
+                    Some((first, last)) => ByteRange::Between(first, last.min(first + max - 1)),
+                    None => range,
+                }),
+            }
+        }
+    };
+    let wav = |status, length: usize| {
+        let builder = Response::builder().status(status).header(CONTENT_TYPE, "audio/wav");
+        builder.header(ACCEPT_RANGES, "bytes").header(CONTENT_LENGTH, length)
+    };
+    let response = match api.store.recording(call.id, range).await? {
+        Part::Whole(bytes) => wav(StatusCode::OK, bytes.len()).body(Body::from(bytes)),
+        Part::Partial { bytes, first, total } => {
+            let last = first + (bytes.len() as u64).saturating_sub(1);
+            let place = format!("bytes {first}-{last}/{total}");
+            wav(StatusCode::PARTIAL_CONTENT, bytes.len()).header(CONTENT_RANGE, place).body(Body::from(bytes))
+        }
+        Part::Unsatisfiable { total } => return Ok(unsatisfiable(total)),
+    };
+    Ok(response.expect("invariant: numbers and constants are valid headers"))
+}
+
+fn unsatisfiable(total: u64) -> Response {
+    let status = StatusCode::RANGE_NOT_SATISFIABLE;
+    let detail = format!("the recording has {total} bytes");
+    let mut response = Problem::new(status, "range", "The recording is shorter", detail).into_response();
+    let place = HeaderValue::from_str(&format!("bytes */{total}")).expect("invariant: a number is a valid header");
+    response.headers_mut().insert(CONTENT_RANGE, place);
+    response
+}
+
+pub(crate) async fn recording_head(api: Api<Viewer>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let call = api.recorded(&id).await?;
+    let total = api.store.recording_bytes(call.id).await?;
+    let builder = Response::builder().header(CONTENT_TYPE, "audio/wav").header(ACCEPT_RANGES, "bytes");
+    let response = builder.header(CONTENT_LENGTH, total).body(Body::empty());
+    Ok(response.expect("invariant: numbers and constants are valid headers"))
+}
+
+pub(crate) async fn waveform(api: Api<Viewer>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let call = api.recorded(&id).await?;
+    let waveform = api.store.waveform(call.id).await?;
+    Ok(([(CONTENT_TYPE, "application/json")], waveform).into_response())
+}
+
+impl ApiInner {
+    /// A call whose recording can be heard.
+    async fn recorded(&self, id: &str) -> Result<CallRecord, Problem> {
+        let call = self.store.call(call_id(id)?).await?;
+        match call.recording {
+            Some(RecordingState::Ready) => Ok(call),
+            Some(RecordingState::Pending) => {
+                let detail = "the recording is joined a few seconds after the call's end; try again then";
+                let problem = Problem::new(StatusCode::NOT_FOUND, "recording-pending", "The recording is not ready", detail);
+                Err(problem.after(std::time::Duration::from_secs(5)))
+            }
+            Some(RecordingState::Empty) => Err(Problem::not_found("any sound of this call")),
+            None => Err(Problem::not_found("a recording of this call, because its agent does not record,")),
+        }
+    }
+}
