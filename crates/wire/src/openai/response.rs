@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::error::ErrorDetail;
 use super::item::Item;
@@ -75,9 +75,26 @@ pub struct StatusDetails {
     /// Why it was cancelled or is incomplete.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "if_understood")]
     pub reason: Option<StatusReason>,
-    /// Why it failed.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "if_understood")]
+    /// Why it failed: of the detail, only type, code and message are written, as nothing of the client's is at fault.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "if_understood",
+        serialize_with = "write_failure"
+    )]
     pub error: Option<ErrorDetail>,
+}
+
+fn write_failure<S: Serializer>(error: &Option<ErrorDetail>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Failure<'a> {
+        #[serde(rename = "type")]
+        kind: &'a str,
+        code: Option<&'a str>,
+        message: &'a str,
+    }
+    let failure = error.as_ref().map(|error| Failure { kind: &error.kind, code: error.code.as_deref(), message: &error.message });
+    failure.serialize(serializer)
 }
 
 /// Why a response was cancelled or is incomplete.
