@@ -146,9 +146,9 @@ impl History {
         ChatGroupsPage { page, chat_groups_page }
     }
 
-    /// `GET /v0/evi/chat_groups/{id}`.
+    /// `GET /v0/evi/chat_groups/{id}`. The answer has no words about the latest chat: the page of chats has it.
     pub(crate) fn group(&self, group_id: &str, request: PageRequest) -> Option<ChatGroupWithChats> {
-        let group = self.summary(group_id)?;
+        let group = ChatGroup { most_recent_chat_id: None, most_recent_config: None, ..self.summary(group_id)? };
         let (page, chats_page) = paged(self.of_group(group_id).map(|remembered| &remembered.chat), request);
         Some(ChatGroupWithChats { group, page, chats_page })
     }
@@ -244,7 +244,9 @@ mod tests {
         let history = history();
         let group = history.group("g0", PageRequest::default()).unwrap();
         assert_eq!((group.group.num_chats, group.group.active), (3, Some(false)));
-        assert_eq!(group.group.most_recent_chat_id.as_deref(), Some("c4"));
+        assert_eq!(group.chats_page.last().map(|chat| chat.id.as_str()), Some("c4"));
+        let listed = history.groups(None, PageRequest::default()).chat_groups_page;
+        assert_eq!(listed[0].most_recent_chat_id.as_deref(), Some("c4"));
         let events = history.group_events("g0", PageRequest { size: 100, ..PageRequest::default() }).unwrap();
         assert_eq!(events.events_page.len(), 9);
         assert!(history.group("g9", PageRequest::default()).is_none());
