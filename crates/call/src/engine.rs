@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use crate::agent::{EngineKind, Script};
 use crate::io::{LinkId, LinkRequest, Output};
-use crate::journal::{Expression, LinkCause, Turn};
-use crate::limits::DEAD_IDS_MAX;
+use crate::journal::{Expression, LinkCause, Speaker, Turn};
+use crate::limits::{CONVERSATION_BYTES_MAX, DEAD_IDS_MAX};
 
 /// What an engine reports.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +58,8 @@ pub(crate) enum Event {
         text: String,
         /// Whether they continue those that came before under this id.
         append: bool,
+        /// Whether it says what it was asked to say, word for word.
+        scripted: bool,
     },
     /// The words of a sentence are complete.
     SentenceEnd {
@@ -70,6 +72,8 @@ pub(crate) enum Event {
         id: String,
         /// 8 kHz.
         mulaw: Vec<u8>,
+        /// Whether it says what the engine was asked to say, where that is known without the words.
+        scripted: bool,
     },
     /// All of the agent's turn was sent.
     TurnSent,
@@ -202,9 +206,9 @@ impl Engine {
         each!(self, engine => engine.instruct(instructions, outbox));
     }
 
-    /// The caller pressed a key.
-    pub(crate) fn key(&mut self, digit: &str, outbox: &mut Outbox<'_>) {
-        each!(self, engine => engine.key(digit, outbox));
+    /// The caller pressed keys.
+    pub(crate) fn key(&mut self, keys: &str, outbox: &mut Outbox<'_>) {
+        each!(self, engine => engine.key(keys, outbox));
     }
 
     /// Answers a tool request.
@@ -258,13 +262,27 @@ fn conversation_so_far(history: &[Turn]) -> String {
         "This conversation is already under way on the phone; the connection was renewed just now. Do not greet again and do not \
          mention the renewal. What was said so far, as the caller heard it:\n",
     );
-    for turn in history.iter().filter(|turn| !turn.heard_text.is_empty()) {
+    // The caller's words are quoted: they are what was said, not what the model is told to do.
+    let mut said = VecDeque::new();
+    let mut length = 0;
+    for turn in history.iter().rev().filter(|turn| belongs_to_conversation(turn)) {
         let who = match turn.speaker {
-            crate::journal::Speaker::Caller => "Caller",
-            crate::journal::Speaker::Agent => "You",
+            Speaker::Caller => "Caller",
+            Speaker::Agent => "You",
         };
         let cut = if turn.interrupted { " [cut off by the caller]" } else { "" };
-        text.push_str(&format!("{who}: {}{cut}\n", turn.heard_text));
+        let line = format!("{who}: \"{}\"{cut}\n", turn.heard_text.replace('"', "'"));
+        length += line.len();
+        if length > CONVERSATION_BYTES_MAX {
+            break;
+        }
+        said.push_front(line);
     }
+    text.extend(said);
     text
+}
+
+/// Whether a turn is part of what was said between caller and agent; our own lines are not.
+fn belongs_to_conversation(turn: &Turn) -> bool {
+    !turn.heard_text.trim().is_empty() && (turn.speaker == Speaker::Caller || turn.engine.is_some())
 }

@@ -377,6 +377,9 @@ pub struct Measured {
     pub malformed: u64,
     /// Messages of a kind we do not know.
     pub unknown: u64,
+    /// Agent audio dropped because too much waited to be played already.
+    #[serde(default)]
+    pub dropped_ms: u64,
     /// Audio that came after the turn it belonged to was cut off, and was dropped.
     pub late_audio_ms: u64,
 }

@@ -18,11 +18,21 @@ pub const MARK_EVERY: Duration = Duration::from_millis(500);
 /// longer than any sentence a caller would sit through. What comes beyond is dropped and journaled as a gap.
 pub const PLAYOUT_QUEUED_MAX: Duration = Duration::from_secs(120);
 
-/// Audio kept for a stream that has not started yet: a greeting with its disclosure.
-pub const GREETING_KEPT_MAX: Duration = Duration::from_secs(12);
+/// Audio kept for a stream that has not started yet: a disclosure with its greeting, the longest an agent may have.
+pub const GREETING_KEPT_MAX: Duration = Duration::from_secs(60);
 
-/// A frame that is this late is replaced with silence, so that the engine's own clock goes on.
+/// With so much waiting for the stream, the next part of the opening is asked for when it has started.
+pub const GREETING_AHEAD: Duration = Duration::from_secs(6);
+
+/// A frame that is this late is replaced with silence while the caller is silent, so that the engine's own clock goes on.
 pub const UPWARD_PATIENCE: Duration = Duration::from_millis(40);
+
+/// And this late while the caller speaks: frames come in bunches, and silence put into the middle of a word is heard.
+pub const UPWARD_PATIENCE_SPEAKING: Duration = Duration::from_millis(200);
+
+/// Silence that goes up after the caller's last sound, in debt or not: the engine ends the turn by it. EVI waits 800 ms
+/// unless configured otherwise; the rest is margin.
+pub const TURN_END_SILENCE: Duration = Duration::from_millis(1_200);
 
 /// Silence sent in place of missing frames in one stall. A socket silent for longer is the watchdog's business.
 pub const UPWARD_FILL_MAX: Duration = Duration::from_secs(20);
@@ -30,9 +40,6 @@ pub const UPWARD_FILL_MAX: Duration = Duration::from_secs(20);
 /// Caller's audio kept while no engine listens, newest first to stay: what was said in the last seconds is what the
 /// engine must answer; more would only make it late.
 pub const UPWARD_KEPT_MAX: Duration = Duration::from_secs(8);
-
-/// A frame below this level is silence. Telephone noise lies around -55, quiet speech above -40.
-pub const SILENCE_BELOW_DBFS: f32 = -45.0;
 
 /// After so much silence of the caller the line is between turns.
 pub const QUIET_AFTER: Duration = Duration::from_millis(700);
@@ -68,8 +75,20 @@ pub const DEAF_AFTER: Duration = Duration::from_secs(12);
 /// Speech of the caller shorter than this is a cough, and owes no answer.
 pub const SPEECH_MIN: Duration = Duration::from_millis(300);
 
-/// A goodbye is waited for, so that it is heard, but no longer than this.
+/// A goodbye is waited for, so that it is heard, but no longer than this beyond its length.
 pub const GOODBYE_WITHIN: Duration = Duration::from_secs(10);
+
+/// The engine stopped for the caller, and no words came of it: the caller is asked after this.
+pub const ASK_AFTER: Duration = Duration::from_secs(3);
+
+/// Keys pressed without a longer pause are one input.
+pub const KEYS_PAUSE: Duration = Duration::from_millis(1_500);
+
+/// Keys of one input; a card's number has 19.
+pub const KEYS_MAX: usize = 32;
+
+/// Sentences that wait for an engine to say them.
+pub const SAY_LATER_MAX: usize = 8;
 
 /// A prepared engine whose stream never comes is let go: Twilio gives up ringing after 60 s.
 pub const PREPARED_MAX: Duration = Duration::from_secs(70);
@@ -78,7 +97,7 @@ pub const PREPARED_MAX: Duration = Duration::from_secs(70);
 pub const OPENING_WITHIN: Duration = Duration::from_secs(5);
 
 /// A turn's last mark may be lost; the turn is closed by the clock so much after it was due.
-pub const LAST_MARK_WITHIN: Duration = Duration::from_millis(1_500);
+pub const LAST_MARK_WITHIN: Duration = Duration::from_secs(3);
 
 /// A mark this much later than its usual lag says that the phone has not played what the clock says.
 pub const MARK_OVERDUE: Duration = Duration::from_millis(500);
@@ -98,6 +117,12 @@ pub const HUME_SESSION_MAX: Duration = Duration::from_secs(1_800);
 /// OpenAI ends a session after 60 minutes (seen as close code 1001 with that reason).
 pub const OPENAI_SESSION_MAX: Duration = Duration::from_secs(3_600);
 
+/// Marks that may be on their way back. One is sent each half second; more would mean that none returns.
+pub const MARKS_MAX: usize = 256;
+
+/// The caller is asked for patience again after so much silence while a tool runs.
+pub const FILLER_AGAIN: Duration = Duration::from_secs(6);
+
 /// How often the line's figures are journaled.
 pub const MEASURE_EVERY: Duration = Duration::from_secs(10);
 
@@ -106,6 +131,9 @@ pub const TOOLS_MAX: usize = 8;
 
 /// Turns handed to an engine that takes over. An hour's call has about 300; the oldest matter least.
 pub const HISTORY_MAX: usize = 300;
+
+/// Bytes of conversation in a prompt: some 4,000 tokens, the latest turns.
+pub const CONVERSATION_BYTES_MAX: usize = 16 << 10;
 
 /// Ids of cut-off sentences that are remembered, to drop their late audio.
 pub const DEAD_IDS_MAX: usize = 64;

@@ -6,7 +6,9 @@
 
 mod cover;
 mod ending;
+mod keys;
 mod opening;
+mod roll_over;
 mod seats;
 mod talk;
 mod tools;
@@ -18,6 +20,7 @@ use bytes::Bytes;
 use wire::twilio::stream::Outbound;
 
 use crate::agent::Script;
+use crate::audio::lines::Line;
 use crate::engine::Event;
 use crate::id::CallId;
 use crate::io::{Input, Output, PhoneEvent, Recorded};
@@ -28,6 +31,7 @@ use crate::setup::Setup;
 use crate::timer::{Timer, Timers};
 use crate::turn::AgentTurns;
 use crate::upward::Upward;
+use crate::words;
 
 /// How often something that waits for a quiet moment looks again.
 const QUIET_LOOK: Duration = Duration::from_millis(200);
@@ -82,8 +86,10 @@ impl Call {
     pub fn new(now: Instant, wall_ms: u64, setup: Setup, seed: u64) -> Self {
         let Setup { call, epoch, script, engines, history, chat, offset_ms, greeted, disclosed, call_ms_max } = setup;
         let turn_count = history.iter().map(|turn| turn.n).max().unwrap_or(0);
-        let unanswered =
-            history.last().filter(|turn| turn.speaker == Speaker::Caller).map(|turn| turn.text.clone()).filter(|text| !text.is_empty());
+        let unanswered = history
+            .last()
+            .filter(|turn| turn.speaker == Speaker::Caller && !turn.text.is_empty())
+            .map(|turn| (turn.n, turn.text.clone()));
         let mut this = Self {
             id: call,
             epoch,
@@ -184,6 +190,9 @@ impl Call {
         self.timers.set(Timer::Measure, now + MEASURE_EVERY);
         self.timers.set(Timer::CallLimit, now + Duration::from_millis(self.call_ms_max.saturating_sub(self.offset_ms)));
         self.expect_caller(now);
+        if self.has_engine() {
+            self.go_on_opening(now);
+        }
         self.cover_start(now);
     }
 
@@ -203,7 +212,9 @@ impl Call {
             Timer::Goodbye => self.end_now(now),
             Timer::Tool => self.tool_overdue(now),
             Timer::Prepared => self.finish(now, StreamEnd::NeverCame, None),
-            Timer::CallLimit | Timer::CallerSilence => self.end_for_limit(now),
+            Timer::Keys => self.keys_over(now),
+            Timer::CallLimit => self.end_for_limit(now),
+            Timer::CallerSilence => self.caller_silent(now),
             Timer::Drain => self.hand_over(now),
             Timer::Measure => self.measure(now),
         }
@@ -263,9 +274,10 @@ impl Call {
         let offset_ms = self.offset_ms;
         let playout = &self.playout;
         self.turns.note_starts(playout.sent(), |position| offset_ms + millis(playout.slot_of(position, now).saturating_duration_since(started)));
-        let heard = self.playout.heard(now);
+        let heard = self.playout.confirmed(now);
         while let Some(turn) = self.turns.take_heard(heard) {
-            let record = turn.record(heard, self.call_ms(now), false);
+            let end = turn.end().map_or(now, |end| self.playout.slot_of(end, now)).min(now);
+            let record = turn.record(heard, self.call_ms(end), false);
             self.turn_over(now, &turn, record);
             self.expect_caller(now);
         }
@@ -304,20 +316,10 @@ impl Call {
         self.watch_for_deafness(now);
     }
 
-    fn key_pressed(&mut self, now: Instant, digit: &str) {
-        let digit: String = digit.chars().filter(|key| key.is_ascii_graphic()).take(1).collect();
-        if digit.is_empty() {
-            self.measured.malformed += 1;
-            return;
-        }
-        self.with_engine(|engine, outbox| engine.key(&digit, outbox));
-        self.journal(now, Kind::Dtmf { digit });
-        self.expect_caller(now);
-    }
-
     /// Writes a turn down, and remembers it for an engine that takes over.
     fn turn_over(&mut self, now: Instant, turn: &crate::turn::AgentTurn, record: Turn) {
-        if turn.is_disclosure() && record.heard_text == record.text {
+        // Only the whole of it counts: whatever was asked for, this is about what was said and heard.
+        if turn.is_disclosure() && words::contains(&record.heard_text, &self.script.disclosure) {
             self.disclosed = true;
             self.opening.disclosed();
             self.journal(now, Kind::DisclosureHeard { text: record.text.clone(), end_ms: record.end_ms });
@@ -329,7 +331,9 @@ impl Call {
         if self.history.len() == HISTORY_MAX {
             self.history.remove(0);
         }
-        self.history.push(record.clone());
+        // Words may come late: what was said stays in the order in which it was said.
+        let place = self.history.partition_point(|turn| turn.n < record.n);
+        self.history.insert(place, record.clone());
         self.journal(now, Kind::Turn(record));
     }
 
@@ -394,20 +398,34 @@ impl Call {
 
     /// Does what waits for a quiet moment, if this is one.
     fn look_for_quiet(&mut self, now: Instant) {
-        if !self.ending.is_draining() && !self.seats.wants_roll_over() {
+        let ask_at = self.caller.wants_asking();
+        if !self.ending.is_draining() && !self.seats.wants_roll_over() && ask_at.is_none() {
             return self.timers.clear(Timer::Quiet);
         }
         let quiet = self.is_quiet(now);
         if quiet && self.ending.is_draining() {
             return self.hand_over(now);
         }
+        if quiet && ask_at.is_some_and(|at| at <= now) && self.has_engine() {
+            self.caller.need_not_be_asked();
+            self.play_line(now, Line::Again);
+            self.play(now);
+        }
         self.roll_over_if(now, quiet);
         self.timers.set_if_unset(Timer::Quiet, now + QUIET_LOOK);
     }
 
+    /// The caller has said nothing for too long, unless it was the agent's turn all the while.
+    fn caller_silent(&mut self, now: Instant) {
+        if !self.playout.is_dry(now) || self.cover.owes_reply() || !self.tools.is_empty() || !self.has_engine() {
+            return self.expect_caller(now);
+        }
+        self.end_for_limit(now);
+    }
+
     fn end_for_limit(&mut self, now: Instant) {
         self.cut_off(now);
-        self.play_line(now, crate::audio::lines::Line::Sorry);
+        self.play_line(now, Line::Sorry);
         self.end_after_speech(now, NextStep::HangUp { ended_by: EndedBy::System, reason: EndReason::Limit });
     }
 }

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::audio::mulaw;
-use crate::limits::{FRAME, FRAME_BYTES, MARK_EVERY, MARK_OVERDUE, PLAYOUT_QUEUED_MAX, SAMPLES_PER_MS};
+use crate::limits::{FRAME, FRAME_BYTES, MARK_EVERY, MARK_OVERDUE, MARKS_MAX, PLAYOUT_QUEUED_MAX, SAMPLES_PER_MS};
 
 const FRAME_SAMPLES: u64 = FRAME_BYTES as u64;
 
@@ -265,6 +265,9 @@ impl Playout {
         self.mark_count += 1;
         self.unmarked = 0;
         let name = format!("{}.{}", self.epoch, self.mark_count);
+        if self.marks.len() == MARKS_MAX {
+            self.marks.pop_front();
+        }
         self.marks.push_back(Mark { name: name.clone(), position: self.sent, due: self.dry_at.unwrap_or(now) });
         Send::Mark(name)
     }
@@ -296,8 +299,15 @@ impl Playout {
             .marks
             .front()
             .filter(|mark| now > mark.due + self.late + self.lag.unwrap_or_default() + MARK_OVERDUE)
-            .map_or(by_clock, |mark| by_clock.min(mark.position));
+            .map_or(by_clock, |_| self.proven);
         overdue.max(self.proven)
+    }
+
+    /// The position up to which the caller has heard for certain: what marks have proved, or, where none is on its way
+    /// back, what the clock says. An end is told by this; a cut cannot wait for it.
+    #[must_use]
+    pub(crate) fn confirmed(&self, now: Instant) -> u64 {
+        if self.marks.is_empty() { self.heard(now) } else { self.proven }
     }
 
     /// Audio that the caller has not heard yet, wherever it waits.
@@ -354,12 +364,15 @@ impl Playout {
             Queued::TurnEnd => false,
         });
         self.queued_frames = keep;
-        end - self.end()
+        let dropped = end - self.end();
+        self.end_turn();
+        dropped
     }
 
     /// Takes the frames that have been heard since this was last asked.
     pub(crate) fn take_heard(&mut self, now: Instant) -> Option<HeardFrame> {
         let frame = self.in_flight.front()?;
-        (frame.slot + FRAME + self.late <= now).then(|| self.in_flight.pop_front())?
+        let late = self.late;
+        (frame.slot + FRAME + late <= now).then(|| self.in_flight.pop_front())?.map(|frame| HeardFrame { slot: frame.slot + late, ..frame })
     }
 }

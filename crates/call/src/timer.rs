@@ -36,6 +36,8 @@ pub(crate) enum Timer {
     Prepared,
     /// The longest call.
     CallLimit,
+    /// No more keys follow.
+    Keys,
     /// The caller has said nothing for too long.
     CallerSilence,
     /// Drain: hand over now, quiet or not.
@@ -46,7 +48,7 @@ pub(crate) enum Timer {
     Measure,
 }
 
-const TIMERS: [Timer; 19] = [
+const TIMERS: [Timer; 20] = [
     Timer::Playout,
     Timer::LastMark,
     Timer::Upward,
@@ -62,6 +64,7 @@ const TIMERS: [Timer; 19] = [
     Timer::Tool,
     Timer::Prepared,
     Timer::CallLimit,
+    Timer::Keys,
     Timer::CallerSilence,
     Timer::Drain,
     Timer::Quiet,

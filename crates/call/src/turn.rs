@@ -64,8 +64,10 @@ pub(crate) struct AgentTurn {
     pub(crate) engine: Option<EngineKind>,
     /// In the order of their audio.
     pub(crate) sentences: Vec<Sentence>,
-    /// Whether the engine has sent all of it.
+    /// Whether the engine has sent all of it, or will send no more of it.
     pub(crate) complete: bool,
+    /// Whether the engine was lost in the middle of it: the last sentence is longer than its audio.
+    pub(crate) broken_off: bool,
     /// When its first frame is played, in milliseconds of the call.
     pub(crate) start_ms: Option<u64>,
 }
@@ -94,10 +96,12 @@ impl AgentTurn {
         let mut heard_text = String::new();
         let mut heard_samples = 0;
         let mut approximate = false;
-        for sentence in &self.sentences {
+        let last_sounding = self.sentences.iter().rposition(|sentence| sentence.from.is_some());
+        for (index, sentence) in self.sentences.iter().enumerate() {
             let part_heard = sentence.heard(heard);
+            let whole = if self.broken_off && Some(index) == last_sounding { sentence.len.max(spoken_samples(&sentence.text)) } else { sentence.len };
             // A sentence whose audio never came was not heard, unless the turn ended well without any.
-            let part = if sentence.from.is_none() { "" } else { words::heard_part(&sentence.text, part_heard, sentence.len) };
+            let part = if sentence.from.is_none() { "" } else { words::heard_part(&sentence.text, part_heard, whole) };
             approximate |= !part.is_empty() && part.len() < sentence.text.len();
             heard_samples += part_heard;
             join(&mut text, &sentence.text);
@@ -118,6 +122,11 @@ impl AgentTurn {
             expressions: Vec::new(),
         }
     }
+}
+
+/// How long a text takes to say, at some 14 characters a second.
+fn spoken_samples(text: &str) -> u64 {
+    text.chars().count() as u64 * 1_000 * SAMPLES_PER_MS / 14
 }
 
 fn join(text: &mut String, more: &str) {
@@ -155,7 +164,7 @@ impl AgentTurns {
 
     /// Opens a turn.
     pub(crate) fn open(&mut self, n: u32, engine: Option<EngineKind>) {
-        self.open.push_back(AgentTurn { n, engine, sentences: Vec::new(), complete: false, start_ms: None });
+        self.open.push_back(AgentTurn { n, engine, sentences: Vec::new(), complete: false, broken_off: false, start_ms: None });
     }
 
     /// The text of a sentence of the arriving turn. Returns whether the sentence is new.
@@ -195,6 +204,25 @@ impl AgentTurns {
                 self.open.pop_back();
             }
         }
+    }
+
+    /// The engine was lost: what came of the arriving turn is all there will be.
+    pub(crate) fn break_off(&mut self) {
+        self.cut_short();
+        self.complete();
+    }
+
+    /// Audio of the arriving turn was dropped: its last sentence is longer than what will be heard.
+    pub(crate) fn cut_short(&mut self) {
+        if let Some(turn) = self.arriving() {
+            turn.broken_off = true;
+        }
+    }
+
+    /// What a sentence of the arriving turn is for.
+    #[must_use]
+    pub(crate) fn purpose_of(&mut self, id: &str) -> Option<Purpose> {
+        self.arriving()?.sentences.iter().find(|sentence| sentence.id == id).map(|sentence| sentence.purpose)
     }
 
     /// Notes when turns begin to be heard. `call_ms` tells the call's time of a position.

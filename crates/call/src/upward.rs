@@ -2,15 +2,18 @@
 //!
 //! An engine's own clock is the audio it receives: without audio it never hears the silence that ends a turn. So what is
 //! missing is filled with silence. A gap in the phone's timestamps is lost for good and is filled at once. Frames that
-//! are merely late are replaced after [`UPWARD_PATIENCE`]; that silence is a *debt*: the late frames still go up, each
-//! one, and later *silent* frames are left out until the debt is repaid and the delay is gone.
+//! are merely late are replaced after a while ([`UPWARD_PATIENCE`]; longer in the middle of speech); that silence is a
+//! *debt*: the late frames still go up, each one, and later *silent* frames are left out until the debt is repaid and
+//! the delay is gone. The silence that ends a turn is never left out.
 //!
 //! Times here are media time: milliseconds by the phone's own counter.
 
 use std::time::{Duration, Instant};
 
 use crate::audio::mulaw;
-use crate::limits::{FRAME, QUIET_AFTER, SAMPLES_PER_MS, SILENCE_BELOW_DBFS, SPEECH_MIN, UPWARD_FILL_MAX, UPWARD_PATIENCE};
+use crate::limits::{
+    FRAME, QUIET_AFTER, SAMPLES_PER_MS, SPEECH_MIN, TURN_END_SILENCE, UPWARD_FILL_MAX, UPWARD_PATIENCE, UPWARD_PATIENCE_SPEAKING,
+};
 
 const FRAME_MS: u64 = 20;
 
@@ -57,6 +60,8 @@ pub(crate) struct Upward {
     /// Since when the caller speaks without a pause, and when a voiced frame last came.
     voiced_since: Option<Instant>,
     voiced_at: Option<Instant>,
+    /// Silence sent up since the caller's last sound.
+    silence_sent: Duration,
     /// Figures since they were last taken.
     pub(crate) counts: UpwardCounts,
 }
@@ -73,6 +78,7 @@ impl Upward {
             filled: Duration::ZERO,
             voiced_since: None,
             voiced_at: None,
+            silence_sent: Duration::ZERO,
             counts: UpwardCounts::default(),
         }
     }
@@ -84,7 +90,6 @@ impl Upward {
         self.counts.frames += 1;
         self.counts.interval_ms_max = self.counts.interval_ms_max.max(millis(interval));
         self.last_frame = now;
-        self.fill_at = now + UPWARD_PATIENCE;
         self.filled = Duration::ZERO;
 
         // A counter that jumps by more than the time that has passed is not a gap; the stream goes on from where it is.
@@ -97,23 +102,32 @@ impl Upward {
             let missing_ms = (timestamp_ms - self.sent_ms).min(millis(UPWARD_FILL_MAX));
             if self.media_ms > 0 && missing_ms > 0 {
                 self.counts.filled_ms += missing_ms;
+                self.silence_sent += Duration::from_millis(missing_ms);
                 up(Up::Silence(Duration::from_millis(missing_ms)));
             }
             self.sent_ms = timestamp_ms;
         }
         self.media_ms = self.media_ms.max(timestamp_ms + length_ms);
 
-        let silent = mulaw::level_dbfs(payload) < SILENCE_BELOW_DBFS;
-        if !silent {
+        let silent = mulaw::is_silent(payload);
+        let length = Duration::from_millis(length_ms);
+        if silent {
+            self.fill_at = now + UPWARD_PATIENCE;
+        } else {
+            self.fill_at = now + UPWARD_PATIENCE_SPEAKING;
+            self.silence_sent = Duration::ZERO;
             if self.voiced_at.is_none_or(|at| now > at + QUIET_AFTER) {
                 self.voiced_since = Some(now);
             }
             self.voiced_at = Some(now);
         }
         // In debt, a silent frame is left out: the silence that stands for it was sent already.
-        if silent && self.sent_ms >= timestamp_ms + length_ms {
+        if silent && self.sent_ms >= timestamp_ms + length_ms && self.silence_sent >= TURN_END_SILENCE {
             self.counts.skipped_ms += length_ms;
             return;
+        }
+        if silent {
+            self.silence_sent += length;
         }
         up(Up::Frame);
         // A late frame goes up beside the silence that stood for it: the debt stays until a silent frame is left out.
@@ -128,12 +142,16 @@ impl Upward {
 
     /// The time of [`Upward::next_due`] has come. Whether a frame of silence goes up.
     pub(crate) fn fill(&mut self, now: Instant) -> bool {
-        if now < self.fill_at || self.filled >= UPWARD_FILL_MAX {
-            self.fill_at = self.fill_at.max(now) + FRAME;
+        if now < self.fill_at {
             return false;
         }
         self.fill_at += FRAME;
+        if self.filled >= UPWARD_FILL_MAX {
+            self.fill_at = now + FRAME * 50;
+            return false;
+        }
         self.filled += FRAME;
+        self.silence_sent += FRAME;
         self.sent_ms += FRAME_MS;
         self.counts.filled_ms += FRAME_MS;
         true
@@ -155,6 +173,12 @@ impl Upward {
     #[must_use]
     pub(crate) fn is_quiet(&self, now: Instant) -> bool {
         self.voiced_at.is_none_or(|at| now > at + QUIET_AFTER)
+    }
+
+    /// When a sound of the caller last came.
+    #[must_use]
+    pub(crate) fn voiced_at(&self) -> Option<Instant> {
+        self.voiced_at
     }
 
     /// When the caller last spoke for longer than a cough; none while speaking, or if nothing was said.

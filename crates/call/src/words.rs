@@ -51,6 +51,12 @@ pub(crate) fn repeats(said: &str, sentence: &str) -> bool {
     !sentence.is_empty() && !said.is_empty() && (said.contains(&sentence) || sentence.contains(&said))
 }
 
+/// Whether `words` were said, whatever their spelling, somewhere in `said`.
+#[must_use]
+pub(crate) fn contains(said: &str, words: &str) -> bool {
+    normal(said).contains(&normal(words))
+}
+
 /// The part of `text` that was heard when `heard` of `whole` samples were: cut at the word boundary nearest to that share.
 #[must_use]
 pub(crate) fn heard_part(text: &str, heard: u64, whole: u64) -> &str {

@@ -258,3 +258,95 @@ fn whatever_comes_after_the_end_is_ignored() {
     rig.run(1_000);
     assert_eq!(rig.did.len(), done);
 }
+
+#[test]
+fn a_wait_called_over_the_goodbye_holds_the_line_until_its_words_are_known() {
+    for (words, ends) in [("Oh, one more question.", false), ("Bye bye.", true)] {
+        let mut rig = Rig::greeted();
+        rig.hume_hears("That is all.", false);
+        rig.hume_says("bye", "You are all set. Goodbye!", 1_500);
+        rig.link(LinkEvent::Text(r#"{"type":"tool_call","tool_call_id":"t1","name":"hang_up","parameters":"{}","tool_type":"function","response_required":true}"#));
+        rig.run_quiet(500);
+        rig.hume_interrupted();
+        rig.run_quiet(900);
+        assert!(!rig.finished, "the caller is speaking");
+        rig.hume_hears(words, false);
+        rig.run_quiet(1_000);
+        assert_eq!(rig.finished, ends, "{words}");
+    }
+}
+
+#[test]
+fn a_goodbye_ends_with_its_mark_and_not_before() {
+    let mut rig = Rig::greeted();
+    rig.hume_hears("That is all.", false);
+    rig.mark_way = Some(std::time::Duration::from_millis(1_200));
+    rig.hume_says("bye", "Goodbye!", 400);
+    rig.link(LinkEvent::Text(r#"{"type":"tool_call","tool_call_id":"t1","name":"hang_up","parameters":"{}","tool_type":"function","response_required":true}"#));
+    let asked = rig.ms();
+    rig.run_quiet(3_000);
+    let closed = rig.first(|did| *did == Did::ClosePhone).unwrap() - asked;
+    assert!((1_500..2_000).contains(&closed), "400 ms of goodbye, and its mark 1,200 ms later: {closed}");
+}
+
+#[test]
+fn interim_words_leave_a_turn_that_is_still_being_sent_to_the_engine() {
+    let mut rig = Rig::greeted();
+    rig.hume_hears("I need an appointment.", false);
+    rig.hume_says("a", "We have Tuesday at ten.", 2_000);
+    rig.run_quiet(300);
+    rig.forget();
+    rig.hume_hears("yeah right", true);
+    assert_eq!(rig.first(|did| *did == Did::Clear), None);
+}
+
+#[test]
+fn an_interruption_without_words_does_not_end_in_silence() {
+    let mut rig = Rig::greeted();
+    rig.hume_hears("I need an appointment.", false);
+    rig.hume_says("a", "We have Tuesday at ten.", 2_000);
+    rig.run_quiet(300);
+    rig.hume_interrupted();
+    rig.hume_end();
+    rig.forget();
+    rig.run_quiet(5_000);
+    let asked = rig.first(|did| matches!(did, Did::Journal(entry) if matches!(&entry.kind, Kind::LinePlayed { line } if line == "again")));
+    assert!(asked.is_some());
+}
+
+#[test]
+fn keys_pressed_in_a_row_are_one_input() {
+    let mut rig = Rig::greeted();
+    rig.forget();
+    for digit in ["4", "2", "1"] {
+        rig.input(Input::Phone(PhoneEvent::Dtmf { digit }));
+        rig.run_quiet(400);
+    }
+    rig.run_quiet(2_000);
+    let told: Vec<_> = rig.sent().into_iter().filter(|text| text.contains("user_input")).collect();
+    assert_eq!(told.len(), 1);
+    assert!(told[0].contains("421"));
+}
+
+#[test]
+fn a_disclosure_that_broke_off_was_not_heard() {
+    let toml = format!("disclosure = \"This is an AI assistant, and this call is recorded.\"\nrecording = true\n{PLAIN}");
+    let mut rig = Rig::new(setup(agent(&toml), &[EngineKind::Hume]));
+    rig.hume_ready("group-1");
+    rig.start_stream();
+    rig.hume_says("d", "This is an AI assistant, and this call is recorded.", 1_000);
+    rig.link(LinkEvent::Lost(None));
+    rig.run_quiet(1_100);
+    assert!(!rig.journal().iter().any(|kind| matches!(kind, Kind::DisclosureHeard { .. })));
+    rig.hume_ready("group-1");
+    assert!(rig.sent().iter().filter(|text| text.contains("AI assistant") && text.contains("assistant_input")).count() == 2, "it is said again");
+    let turn = &rig.turns()[0];
+    assert!(turn.approximate && turn.heard_text.len() < turn.text.len(), "{turn:?}");
+}
+
+#[test]
+fn settings_that_were_refused_make_the_engine_useless() {
+    let mut rig = Rig::ready();
+    rig.link(LinkEvent::Text(r#"{"type":"error","code":"E0101","slug":"payload_parse","message":"no"}"#));
+    assert!(rig.journal().iter().any(|kind| matches!(kind, Kind::EngineLost { .. })));
+}

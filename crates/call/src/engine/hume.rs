@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use wire::hume::client::{AssistantInput, ClientMessage, UserInput, write_audio_input};
 use wire::hume::connect::{Connect, ConnectSettings};
+use wire::hume::error::ErrorCode;
 use wire::hume::server::{ServerMessage, UserMessage};
 use wire::hume::session::{AudioConfiguration, SessionSettings};
 use wire::hume::tool::{Tool, ToolCall, ToolError, ToolResponse, ToolType};
@@ -28,6 +29,12 @@ const EXPRESSIONS_KEPT: usize = 3;
 pub(crate) struct Hume {
     connect: Connect,
     settings: SessionSettings,
+    /// What was said so far, for a chat that does not know it.
+    so_far: Option<String>,
+    /// Whether anything was said on this socket.
+    begun: bool,
+    /// Counts sentences that came without an id.
+    unnamed: u32,
     /// The turn that is being sent: its sentences' ids.
     turn: Vec<String>,
     /// After an interruption, until EVI says that the turn has ended: what still comes belongs to it.
@@ -51,14 +58,14 @@ impl Hume {
             ..Connect::default()
         };
         // A resumed group knows what was said; a fresh chat must be told.
-        let mut prompt = script.instructions.clone();
-        if beginning.group.is_none() && !beginning.history.is_empty() {
-            prompt.push_str("\n\n");
-            prompt.push_str(&conversation_so_far(beginning.history));
-        }
+        let so_far = (!beginning.history.is_empty()).then(|| conversation_so_far(beginning.history));
+        let told = so_far.as_deref().filter(|_| beginning.group.is_none());
         Self {
             connect,
-            settings: settings(script, prompt),
+            settings: settings(script, prompt(&script.instructions, told)),
+            so_far,
+            begun: false,
+            unnamed: 0,
             turn: Vec::new(),
             interrupted: false,
             dead: DeadIds::default(),
@@ -80,11 +87,21 @@ impl Hume {
         let Ok(message) = ServerMessage::parse(text) else { return outbox.event(Event::Malformed) };
         match message {
             ServerMessage::ChatMetadata(metadata) => {
+                // Asked to resume one group and given another: this chat knows nothing of what was said.
+                let asked = self.connect.resumed_chat_group_id.take();
+                if asked.is_some_and(|asked| asked != metadata.chat_group_id) {
+                    let instructions = self.settings.system_prompt.clone().unwrap_or_default();
+                    self.instruct(&instructions, outbox);
+                }
                 outbox.event(Event::Ready { chat: Some(metadata.chat_id), group: Some(metadata.chat_group_id) });
             }
             ServerMessage::UserMessage(message) => self.caller(&message, outbox),
             ServerMessage::AssistantMessage(message) => {
-                let id = message.id.clone().unwrap_or_else(|| format!("unnamed-{}", self.turn.len()));
+                self.spoken();
+                let id = message.id.clone().unwrap_or_else(|| {
+                    self.unnamed += 1;
+                    format!("unnamed-{}", self.unnamed)
+                });
                 if self.interrupted {
                     return self.dead.add(&id);
                 }
@@ -92,7 +109,7 @@ impl Hume {
                     return;
                 }
                 self.begin(&id);
-                outbox.event(Event::Sentence { id: id.clone(), text: message.message.text().to_owned(), append: false });
+                outbox.event(Event::Sentence { id: id.clone(), text: message.message.text().to_owned(), append: false, scripted: message.from_text });
                 outbox.event(Event::SentenceEnd { id });
             }
             ServerMessage::AudioOutput(audio) => {
@@ -104,8 +121,9 @@ impl Hume {
                     let length = Duration::from_millis(mulaw.len() as u64 / SAMPLES_PER_MS);
                     return outbox.event(Event::LateAudio { length });
                 }
+                self.spoken();
                 self.begin(&audio.id);
-                outbox.event(Event::Audio { id: audio.id, mulaw });
+                outbox.event(Event::Audio { id: audio.id, mulaw, scripted: false });
             }
             ServerMessage::UserInterruption(_) => {
                 self.interrupted = true;
@@ -117,12 +135,16 @@ impl Hume {
                 if !std::mem::take(&mut self.interrupted)
                     && let Some(id) = self.turn.last().filter(|id| !self.dead.contains(id) && !tail.is_empty())
                 {
-                    outbox.event(Event::Audio { id: id.clone(), mulaw: tail });
+                    outbox.event(Event::Audio { id: id.clone(), mulaw: tail, scripted: false });
                 }
                 self.turn.clear();
                 outbox.event(Event::TurnSent);
             }
             ServerMessage::ToolCall(call) => self.tool_call(call, outbox),
+            // Settings that were refused are not applied, so this chat would run without prompt, tools and audio format.
+            ServerMessage::Error(error) if !self.begun && error.code == ErrorCode::PayloadParse.code() => {
+                outbox.event(Event::Lost(LinkCause::Failed { code: error.code }));
+            }
             ServerMessage::Error(error) => {
                 self.failed = Some(error.code.clone());
                 outbox.event(Event::Trouble { code: error.code, message: error.message });
@@ -140,6 +162,7 @@ impl Hume {
         if message.from_text {
             return;
         }
+        self.spoken();
         let text = message.message.text().to_owned();
         if message.interim {
             return outbox.event(Event::CallerWords { text });
@@ -182,13 +205,13 @@ impl Hume {
     }
 
     pub(crate) fn instruct(&mut self, instructions: &str, outbox: &mut Outbox<'_>) {
-        instructions.clone_into(self.settings.system_prompt.get_or_insert_default());
-        let change = SessionSettings { system_prompt: Some(instructions.to_owned()), ..SessionSettings::default() };
+        let system_prompt = Some(prompt(instructions, self.so_far.as_deref()));
+        let change = SessionSettings { system_prompt, ..SessionSettings::default() };
         send(outbox, &ClientMessage::SessionSettings(Box::new(change)));
     }
 
-    pub(crate) fn key(&mut self, digit: &str, outbox: &mut Outbox<'_>) {
-        self.answer(&format!("[The caller pressed the key {digit}.]"), outbox);
+    pub(crate) fn key(&mut self, keys: &str, outbox: &mut Outbox<'_>) {
+        self.answer(&format!("[The caller pressed these keys: {keys}.]"), outbox);
     }
 
     pub(crate) fn tool(&mut self, id: &str, answer: Result<&str, &str>, outbox: &mut Outbox<'_>) {
@@ -234,6 +257,12 @@ impl Hume {
         }
     }
 
+    /// The conversation goes on: an error before this was not the end.
+    fn spoken(&mut self) {
+        self.begun = true;
+        self.failed = None;
+    }
+
     fn begin(&mut self, id: &str) {
         if self.turn.last().is_none_or(|last| last != id) {
             self.turn.push(id.to_owned());
@@ -250,6 +279,13 @@ impl Hume {
 
 fn send(outbox: &mut Outbox<'_>, message: &ClientMessage<'_>) {
     outbox.text(CHAT, message.to_json());
+}
+
+fn prompt(instructions: &str, so_far: Option<&str>) -> String {
+    match so_far {
+        Some(so_far) => format!("{instructions}\n\n{so_far}"),
+        None => instructions.to_owned(),
+    }
 }
 
 fn settings(script: &Script, prompt: String) -> SessionSettings {

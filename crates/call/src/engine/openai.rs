@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use wire::openai::client::{ClientEvent, ResponseOverrides, write_append};
+use wire::openai::client::{ClientEvent, ClientMessage, ResponseOverrides, write_append};
 use wire::openai::error::{ErrorCode, ErrorDetail, Severity};
 use wire::openai::item::Item;
 use wire::openai::response::{Response, ResponseStatus};
@@ -17,7 +17,7 @@ use wire::openai::session::{
     Transcription, TurnDetection, Voice,
 };
 
-use super::{Beginning, CutSentence, DeadIds, Event, Outbox};
+use super::{Beginning, CutSentence, DeadIds, Event, Outbox, belongs_to_conversation};
 use crate::agent::Script;
 use crate::io::LinkRequest;
 use crate::journal::{LinkCause, Speaker, Turn};
@@ -34,6 +34,9 @@ const TRANSCRIPTION_MODEL: &str = "gpt-transcribe";
 /// Responses that may fail one after the other before the engine is given up.
 const FAILURES_MAX: u8 = 2;
 
+/// Items whose length is remembered: more than a conversation has under way at once.
+const RECEIVED_MAX: usize = 32;
+
 /// Responses that may wait for the running one.
 const WAITING_MAX: usize = 8;
 
@@ -42,13 +45,20 @@ pub(crate) struct OpenAi {
     update: SessionUpdate,
     history: Vec<Item>,
     ready: bool,
-    /// The response that is running, from its request on.
+    /// The response that is running, as the server has confirmed it.
     running: Option<Running>,
-    waiting: VecDeque<Option<Box<ResponseOverrides>>>,
+    /// The one that was asked for and is not confirmed.
+    asked: Option<Ask>,
+    waiting: VecDeque<Ask>,
+    ask_count: u64,
+    /// Whether the caller is speaking: an answer asked for now would talk over them.
+    caller_speaks: bool,
+    /// Whether the server is about to answer the caller by itself.
+    answer_due: bool,
     /// Tool requests of the last response that we have not answered.
     calls: Vec<String>,
     /// Audio received per item of the last responses, in samples: a truncation beyond it is an error.
-    received: BTreeMap<String, u64>,
+    received: VecDeque<(String, u64)>,
     /// When the caller's present speech began, in milliseconds of the audio sent.
     speech_from_ms: u64,
     dead: DeadIds,
@@ -58,12 +68,26 @@ pub(crate) struct OpenAi {
 
 #[derive(Debug)]
 struct Running {
-    /// None until the server has confirmed it.
-    id: Option<String>,
-    asked: Option<Box<ResponseOverrides>>,
+    id: String,
+    /// What was asked for; none if the server began it by itself.
+    ask: Option<Ask>,
     /// Whether the server, or we, have cancelled it: what still comes is not wanted.
     cancelled: bool,
 }
+
+/// A response that we ask for.
+#[derive(Clone, Debug, Default)]
+struct Ask {
+    /// What it shall say word for word; otherwise the model answers.
+    words: Option<String>,
+    /// Names the request: the server repeats it in the response's metadata, and in an error.
+    name: String,
+    /// Whether it was called off before the server had confirmed it.
+    cancelled: bool,
+}
+
+/// The key of a request's name in a response's metadata.
+const ASK: &str = "ask";
 
 impl OpenAi {
     pub(crate) fn new(beginning: &Beginning<'_>) -> Self {
@@ -72,9 +96,13 @@ impl OpenAi {
             history: beginning.history.iter().filter_map(item).collect(),
             ready: false,
             running: None,
+            asked: None,
             waiting: VecDeque::new(),
+            ask_count: 0,
+            caller_speaks: false,
+            answer_due: false,
             calls: Vec::new(),
-            received: BTreeMap::new(),
+            received: VecDeque::new(),
             speech_from_ms: 0,
             dead: DeadIds::default(),
             failures: 0,
@@ -103,34 +131,49 @@ impl OpenAi {
             }
             ServerEvent::SpeechStarted(speech) => {
                 self.speech_from_ms = speech.audio_start_ms;
-                // The server has cancelled what was running; what the phone still holds is the call's to clear.
+                self.caller_speaks = true;
+                // The server has cancelled what was running; what the phone still holds is the call's to clear. What it
+                // has not begun yet it cannot cancel: that is cancelled by its id when it appears.
                 if let Some(running) = &mut self.running {
                     running.cancelled = true;
                 }
+                if let Some(asked) = &mut self.asked {
+                    asked.cancelled = true;
+                }
                 outbox.event(Event::Interrupted);
             }
-            ServerEvent::SpeechStopped(speech) => outbox.event(Event::CallerTurn {
-                item: Some(speech.item_id),
-                span_ms: Some((self.speech_from_ms, speech.audio_end_ms)),
-                text: None,
-                expressions: Vec::new(),
-            }),
+            ServerEvent::SpeechStopped(speech) => {
+                self.caller_speaks = false;
+                self.answer_due = true;
+                outbox.event(Event::CallerTurn {
+                    item: Some(speech.item_id),
+                    span_ms: Some((self.speech_from_ms, speech.audio_end_ms)),
+                    text: None,
+                    expressions: Vec::new(),
+                });
+            }
             ServerEvent::TranscriptionCompleted(done) => {
+                self.answer_due = false;
                 outbox.event(Event::CallerText { item: done.item_id, text: done.transcript.trim().to_owned() });
+                self.respond_next(outbox);
             }
             ServerEvent::TranscriptionFailed(failed) => {
+                self.answer_due = false;
                 outbox.event(Event::Trouble { code: code(&failed.error), message: failed.error.message });
                 outbox.event(Event::CallerText { item: failed.item_id, text: String::new() });
+                self.respond_next(outbox);
             }
-            ServerEvent::ResponseCreated(event) => self.response_created(event.response.id),
+            ServerEvent::ResponseCreated(event) => self.response_created(&event.response, outbox),
             ServerEvent::TranscriptDelta(delta) => {
                 if self.wants(&delta.response_id, &delta.item_id) {
-                    outbox.event(Event::Sentence { id: delta.item_id, text: delta.delta, append: true });
+                    let scripted = self.is_scripted();
+                    outbox.event(Event::Sentence { id: delta.item_id, text: delta.delta, append: true, scripted });
                 }
             }
             ServerEvent::TranscriptDone(done) => {
                 if self.wants(&done.response_id, &done.item_id) {
-                    outbox.event(Event::Sentence { id: done.item_id.clone(), text: done.transcript, append: false });
+                    let scripted = self.is_scripted();
+                    outbox.event(Event::Sentence { id: done.item_id.clone(), text: done.transcript, append: false, scripted });
                     outbox.event(Event::SentenceEnd { id: done.item_id });
                 }
             }
@@ -142,8 +185,9 @@ impl OpenAi {
                 if !self.wants(&delta.response_id, &delta.item_id) {
                     return outbox.event(Event::LateAudio { length: Duration::from_millis(mulaw.len() as u64 / SAMPLES_PER_MS) });
                 }
-                *self.received.entry(delta.item_id.clone()).or_default() += mulaw.len() as u64;
-                outbox.event(Event::Audio { id: delta.item_id, mulaw });
+                self.received(&delta.item_id, mulaw.len() as u64);
+                let scripted = self.is_scripted();
+                outbox.event(Event::Audio { id: delta.item_id, mulaw, scripted });
             }
             ServerEvent::ResponseDone(event) => self.response_done(&event.response, outbox),
             ServerEvent::Error(event) => self.error(&event.error, outbox),
@@ -173,33 +217,63 @@ impl OpenAi {
         }
     }
 
-    fn response_created(&mut self, id: String) {
-        match &mut self.running {
-            Some(running) => running.id = Some(id),
-            None => self.running = Some(Running { id: Some(id), asked: None, cancelled: false }),
+    /// A response has begun: the one we asked for, or one that the server began for the caller's turn.
+    fn response_created(&mut self, response: &Response, outbox: &mut Outbox<'_>) {
+        let name = response.metadata.as_ref().and_then(|metadata| metadata.get(ASK));
+        let ours = self.asked.as_ref().is_some_and(|asked| name.map_or(!self.answer_due, |name| *name == asked.name));
+        let ask = if ours { self.asked.take() } else { None };
+        if !ours {
+            self.answer_due = false;
         }
+        let cancelled = ask.as_ref().is_some_and(|ask| ask.cancelled);
+        if cancelled {
+            send(outbox, &ClientEvent::ResponseCancel { response_id: Some(response.id.clone()) });
+        }
+        self.running = Some(Running { id: response.id.clone(), ask, cancelled });
+    }
+
+    fn received(&mut self, item: &str, samples: u64) {
+        if let Some((_, received)) = self.received.iter_mut().find(|(id, _)| id == item) {
+            *received += samples;
+            return;
+        }
+        // Items of responses long past can no longer be cut.
+        if self.received.len() == RECEIVED_MAX {
+            self.received.pop_front();
+        }
+        self.received.push_back((item.to_owned(), samples));
+    }
+
+    fn is_scripted(&self) -> bool {
+        self.running.as_ref().and_then(|running| running.ask.as_ref()).is_some_and(|ask| ask.words.is_some())
     }
 
     fn wants(&self, response: &str, item: &str) -> bool {
-        let cancelled = self.running.as_ref().is_some_and(|running| running.cancelled && running.id.as_deref() == Some(response));
+        let cancelled = self.running.as_ref().is_some_and(|running| running.cancelled && running.id == response);
         !cancelled && !self.dead.contains(response) && !self.dead.contains(item)
     }
 
     fn response_done(&mut self, response: &Response, outbox: &mut Outbox<'_>) {
-        let running = self.running.take();
+        let running = self.running.take_if(|running| running.id == response.id);
         match response.status {
             ResponseStatus::Failed => {
                 let error = response.status_details.as_ref().and_then(|details| details.error.clone()).unwrap_or_default();
                 self.failures += 1;
                 outbox.event(Event::Trouble { code: code(&error), message: error.message.clone() });
-                if self.failures > FAILURES_MAX {
+                if self.failures > FAILURES_MAX || is_fatal(&error) {
                     return outbox.event(Event::Lost(LinkCause::Failed { code: code(&error) }));
                 }
-                // The same once more: the caller waits for it.
-                self.waiting.push_front(running.and_then(|running| running.asked));
+                // The same once more: the caller waits for it, and the turn is not over.
+                if !running.as_ref().is_some_and(|running| running.cancelled) {
+                    self.waiting.push_front(running.and_then(|running| running.ask).unwrap_or_default());
+                    return self.respond_next(outbox);
+                }
+                outbox.event(Event::TurnSent);
             }
             ResponseStatus::Completed | ResponseStatus::Incomplete => {
                 self.failures = 0;
+                // What was said is over before what was asked for begins.
+                outbox.event(Event::TurnSent);
                 // Arguments are sent even for a response that was cancelled; only a finished one counts.
                 for item in response.output.iter().filter(|_| response.status == ResponseStatus::Completed) {
                     if let Item::FunctionCall(call) = item
@@ -210,9 +284,8 @@ impl OpenAi {
                     }
                 }
             }
-            ResponseStatus::Cancelled | ResponseStatus::InProgress | ResponseStatus::Other => {}
+            ResponseStatus::Cancelled | ResponseStatus::InProgress | ResponseStatus::Other => outbox.event(Event::TurnSent),
         }
-        outbox.event(Event::TurnSent);
         self.respond_next(outbox);
     }
 
@@ -220,38 +293,55 @@ impl OpenAi {
         if error.is_idle_cancel() {
             return;
         }
-        if error.known_code() == Some(ErrorCode::ActiveResponse) {
-            // Asked too early: the server was already answering. Its answer's end lets ours go.
-            if let Some(running) = self.running.as_mut().filter(|running| running.id.is_none()) {
-                let asked = running.asked.take();
-                self.running = Some(Running { id: None, asked: None, cancelled: false });
+        let busy = error.known_code() == Some(ErrorCode::ActiveResponse);
+        if let Some(asked) = self.asked.take_if(|asked| busy || error.event_id.as_deref() == Some(asked.name.as_str())) {
+            // Asked too early: the server was already answering. The end of its answer lets ours go.
+            if busy && !asked.cancelled {
                 self.waiting.push_front(asked);
             }
+        }
+        if busy {
             return;
         }
         let code = code(error);
-        if error.known_code().is_some_and(|known| known.severity() != Severity::Recoverable) || !self.ready {
+        if is_fatal(error) || !self.ready {
             self.failed = Some(code.clone());
             return outbox.event(Event::Lost(LinkCause::Failed { code }));
         }
         outbox.event(Event::Trouble { code, message: error.message.clone() });
+        self.respond_next(outbox);
     }
 
-    fn respond(&mut self, overrides: Option<Box<ResponseOverrides>>, outbox: &mut Outbox<'_>) {
-        if self.waiting.len() < WAITING_MAX {
-            self.waiting.push_back(overrides);
+    /// Asks for a response, now or when the one that is running is over.
+    fn respond(&mut self, words: Option<String>, outbox: &mut Outbox<'_>) {
+        if self.waiting.len() == WAITING_MAX {
+            // The oldest is the least worth hearing.
+            self.waiting.pop_front();
         }
+        self.waiting.push_back(Ask { words, ..Ask::default() });
         self.respond_next(outbox);
     }
 
     fn respond_next(&mut self, outbox: &mut Outbox<'_>) {
-        if self.running.is_some() {
+        if self.running.is_some() || self.asked.is_some() || self.caller_speaks || self.answer_due {
             return;
         }
-        if let Some(response) = self.waiting.pop_front() {
-            send(outbox, &ClientEvent::ResponseCreate { response: response.clone() });
-            self.running = Some(Running { id: None, asked: response, cancelled: false });
-        }
+        let Some(ask) = self.waiting.pop_front() else { return };
+        self.ask_count += 1;
+        let ask = Ask { name: format!("ask-{}", self.ask_count), cancelled: false, ..ask };
+        let metadata = Some(BTreeMap::from([(ASK.to_owned(), ask.name.clone())]));
+        let response = match &ask.words {
+            Some(words) => ResponseOverrides {
+                instructions: Some(format!("Say exactly these words, in their language, and nothing else: {words}")),
+                tool_choice: Some(ToolChoice::Mode(ToolChoiceMode::None)),
+                metadata,
+                ..ResponseOverrides::default()
+            },
+            None => ResponseOverrides { metadata, ..ResponseOverrides::default() },
+        };
+        let event = ClientEvent::ResponseCreate { response: Some(Box::new(response)) };
+        outbox.text(SESSION, ClientMessage::with_id(event, ask.name.clone()).to_json());
+        self.asked = Some(ask);
     }
 
     pub(crate) fn hear(&mut self, mulaw: &[u8], outbox: &mut Outbox<'_>) {
@@ -261,13 +351,7 @@ impl OpenAi {
     }
 
     pub(crate) fn say(&mut self, text: &str, outbox: &mut Outbox<'_>) {
-        let instructions = format!("Say exactly these words, in their language, and nothing else: {text}");
-        let overrides = ResponseOverrides {
-            instructions: Some(instructions),
-            tool_choice: Some(ToolChoice::Mode(ToolChoiceMode::None)),
-            ..ResponseOverrides::default()
-        };
-        self.respond(Some(Box::new(overrides)), outbox);
+        self.respond(Some(text.to_owned()), outbox);
     }
 
     /// The words are the last item of the history this session began with.
@@ -281,8 +365,8 @@ impl OpenAi {
     }
 
     /// There is no event for a key over a WebSocket; the model reads about it.
-    pub(crate) fn key(&mut self, digit: &str, outbox: &mut Outbox<'_>) {
-        let item = Item::user_text(format!("[The caller pressed the key {digit}.]"));
+    pub(crate) fn key(&mut self, keys: &str, outbox: &mut Outbox<'_>) {
+        let item = Item::user_text(format!("[The caller pressed these keys: {keys}.]"));
         send(outbox, &ClientEvent::ItemCreate { previous_item_id: None, item });
         self.respond(None, outbox);
     }
@@ -304,11 +388,14 @@ impl OpenAi {
         if let Some(running) = &mut self.running
             && !std::mem::replace(&mut running.cancelled, true)
         {
-            send(outbox, &ClientEvent::ResponseCancel { response_id: running.id.clone() });
+            send(outbox, &ClientEvent::ResponseCancel { response_id: Some(running.id.clone()) });
+        }
+        if let Some(asked) = &mut self.asked {
+            asked.cancelled = true;
         }
         for sentence in sentences {
             self.dead.add(&sentence.id);
-            let Some(received) = self.received.get(&sentence.id) else { continue };
+            let Some((_, received)) = self.received.iter().find(|(id, _)| *id == sentence.id) else { continue };
             let heard_ms = u64::try_from(sentence.heard.as_millis()).unwrap_or(u64::MAX);
             send(
                 outbox,
@@ -319,7 +406,6 @@ impl OpenAi {
                 },
             );
         }
-        self.received.clear();
     }
 
     pub(crate) fn forget(&mut self, id: &str) {
@@ -342,6 +428,10 @@ fn send(outbox: &mut Outbox<'_>, event: &ClientEvent<'_>) {
     outbox.text(SESSION, event.to_json());
 }
 
+fn is_fatal(error: &ErrorDetail) -> bool {
+    error.known_code().is_some_and(|known| known.severity() != Severity::Recoverable)
+}
+
 fn code(error: &ErrorDetail) -> String {
     error.code.clone().unwrap_or_else(|| error.kind.clone())
 }
@@ -349,10 +439,7 @@ fn code(error: &ErrorDetail) -> String {
 /// A turn as an item of a new session's conversation. Assistant audio cannot be created, text can.
 fn item(turn: &Turn) -> Option<Item> {
     let text = turn.heard_text.trim();
-    if text.is_empty() {
-        return None;
-    }
-    Some(match turn.speaker {
+    belongs_to_conversation(turn).then(|| match turn.speaker {
         Speaker::Caller => Item::user_text(text),
         Speaker::Agent => Item::assistant_text(text),
     })

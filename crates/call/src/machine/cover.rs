@@ -4,10 +4,9 @@ use std::time::Instant;
 
 use super::Call;
 use crate::audio::lines::{self, Line};
-use crate::audio::mulaw;
 use crate::audio::tone::ComfortTone;
 use crate::journal::{self, Kind, LinkCause};
-use crate::limits::{DEAF_AFTER, FILLER_AFTER, FRAME, LINE_AFTER, STALLED_AFTER};
+use crate::limits::{DEAF_AFTER, FILLER_AFTER, FILLER_AGAIN, FRAME, LINE_AFTER, STALLED_AFTER};
 use crate::timer::Timer;
 use crate::turn::Purpose;
 
@@ -123,7 +122,7 @@ impl Call {
     pub(super) fn expect_reply(&mut self, now: Instant) {
         if self.is_up() && self.has_engine() {
             self.cover.owed = Owed::Reply;
-            self.timers.set(Timer::Reply, now + FILLER_AFTER);
+            self.timers.set(Timer::Reply, self.playout.heard_out_at(now) + FILLER_AFTER);
         }
     }
 
@@ -145,7 +144,10 @@ impl Call {
             }
             // A tool that is still allowed to run has its own time limit; the engine only waits for it.
             Owed::ReplyAfterFiller if !self.tools.is_empty() => {
-                self.timers.set(Timer::Reply, now + (STALLED_AFTER - FILLER_AFTER));
+                if self.playout.is_dry(now) {
+                    self.play_line(now, Line::Hold);
+                }
+                self.timers.set(Timer::Reply, now + FILLER_AGAIN);
             }
             Owed::ReplyAfterFiller => self.current_failed(now, LinkCause::Stalled),
         }
@@ -155,7 +157,9 @@ impl Call {
     pub(super) fn watch_for_deafness(&mut self, now: Instant) {
         let super::Phone::Up { upward, .. } = &self.phone else { return };
         let Some(spoke_until) = upward.spoke_until(now) else { return };
-        if self.caller.noticed_since(spoke_until) || self.cover.deaf >= DEAF_MAX || !self.has_engine() {
+        let heard_by_engine = self.caller.noticed_since(spoke_until);
+        // While the agent is audible, what sounds like speech may be its echo.
+        if heard_by_engine || self.cover.deaf >= DEAF_MAX || !self.has_engine() || !self.playout.is_dry(now) {
             return;
         }
         self.timers.set_if_unset(Timer::Deaf, now + DEAF_AFTER);
@@ -176,9 +180,11 @@ impl Call {
                 }
             }
             super::Phone::Up { upward, .. } => {
-                if upward.fill(now) {
-                    self.hear(&[mulaw::SILENCE; crate::limits::FRAME_BYTES]);
+                let mut frames = 0;
+                while upward.fill(now) {
+                    frames += 1;
                 }
+                self.hear_silence(FRAME * frames);
             }
         }
     }

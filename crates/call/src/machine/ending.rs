@@ -1,12 +1,14 @@
 //! How this epoch ends: hang-up, transfer, apology, hand-over; and what the record still owes.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::{Call, Phone};
 use crate::audio::lines::{self, Line};
+use crate::engine::Event;
 use crate::io::{Command, Output};
 use crate::journal::{EndReason, EndedBy, Kind, NextStep, StreamEnd};
-use crate::limits::GOODBYE_WITHIN;
+use crate::limits::{GOODBYE_WITHIN, SAY_LATER_MAX};
 use crate::timer::Timer;
 use crate::words;
 
@@ -14,6 +16,12 @@ use crate::words;
 pub(super) struct Ending {
     closing: Option<Closing>,
     draining: bool,
+    /// What an operator wants said, while no engine can say it.
+    say_later: VecDeque<String>,
+}
+
+fn is_agents(step: &NextStep) -> bool {
+    matches!(step, NextStep::HangUp { ended_by: EndedBy::Agent, .. })
 }
 
 /// The call is about to end, when what is being said was heard.
@@ -24,11 +32,30 @@ struct Closing {
     awaits_turn: bool,
     /// The tool request that asked for the end and was not answered.
     tool: Option<String>,
+    /// The caller spoke over the goodbye; their words decide whether the call ends.
+    held: bool,
 }
 
 impl Ending {
     pub(super) fn is_draining(&self) -> bool {
         self.draining
+    }
+
+    /// Whether the engine is not listened to any more: the last word is ours, or was said.
+    pub(super) fn mutes(&self, event: &Event) -> bool {
+        let ours = self.closing.as_ref().is_some_and(|closing| match &closing.step {
+            NextStep::HangUp { ended_by, .. } => *ended_by != EndedBy::Agent,
+            NextStep::Transfer { .. } => !closing.awaits_turn,
+            NextStep::Apologise { .. } | NextStep::Continue => true,
+        });
+        ours && matches!(event, Event::Sentence { .. } | Event::SentenceEnd { .. } | Event::Audio { .. } | Event::Tool { .. })
+    }
+
+    /// The caller cut the agent off. A goodbye that was cut is not a goodbye that was heard.
+    pub(super) fn interrupted(&mut self) {
+        if let Some(closing) = self.closing.as_mut().filter(|closing| is_agents(&closing.step)) {
+            closing.held = true;
+        }
     }
 
     pub(super) fn called_by(&mut self, tool: String) {
@@ -54,10 +81,14 @@ impl Call {
                 let step = NextStep::HangUp { ended_by: by, reason: EndReason::HungUp };
                 self.finish(now, StreamEnd::Closed, Some(step));
             }
-            Command::Transfer { to } => self.end_after_speech(now, NextStep::Transfer { to }),
+            Command::Transfer { to } => {
+                let step = NextStep::Transfer { to };
+                if self.turns.arriving().is_some() { self.end_after_next_turn(now, step) } else { self.end_after_speech(now, step) }
+            }
             Command::Say { text } => {
-                self.with_engine(|engine, outbox| engine.say(&text, outbox));
-                self.expect_reply(now);
+                self.ending.say_later.push_back(text);
+                self.ending.say_later.truncate(SAY_LATER_MAX);
+                self.say_what_waits(now);
             }
             Command::Instruct { instructions } => {
                 self.with_engine(|engine, outbox| engine.instruct(&instructions, outbox));
@@ -75,8 +106,25 @@ impl Call {
 
     /// Ends the call as soon as what is being said was heard, within bounds.
     pub(super) fn end_after_speech(&mut self, now: Instant, step: NextStep) {
-        self.ending.closing = Some(Closing { step, awaits_turn: false, tool: None });
-        self.timers.set(Timer::Goodbye, now + GOODBYE_WITHIN);
+        self.ending.closing = Some(Closing { step, awaits_turn: false, tool: None, held: false });
+        self.ending_moves(now);
+    }
+
+    /// More is to be heard before the end than was known.
+    pub(super) fn ending_moves(&mut self, now: Instant) {
+        if self.ending.closing.is_some() {
+            self.timers.set(Timer::Goodbye, self.playout.heard_out_at(now) + GOODBYE_WITHIN);
+        }
+    }
+
+    /// Says what an operator asked for, as soon as there is an engine to say it.
+    pub(super) fn say_what_waits(&mut self, now: Instant) {
+        while self.has_engine()
+            && let Some(text) = self.ending.say_later.pop_front()
+        {
+            self.with_engine(|engine, outbox| engine.say(&text, outbox));
+            self.expect_reply(now);
+        }
     }
 
     /// Ends the call when the engine's next turn was heard.
@@ -96,8 +144,9 @@ impl Call {
 
     /// The caller said something while the agent was hanging up. Unless it was a goodbye, the call goes on.
     pub(super) fn caller_goes_on(&mut self, now: Instant, text: &str) {
-        let by_agent = |closing: &Closing| matches!(closing.step, NextStep::HangUp { ended_by: EndedBy::Agent, .. });
-        if !words::are_real(text) || words::is_farewell(text) || !self.ending.closing.as_ref().is_some_and(by_agent) {
+        let Some(closing) = self.ending.closing.as_mut().filter(|closing| is_agents(&closing.step)) else { return };
+        if !words::are_real(text) || words::is_farewell(text) {
+            closing.held = false;
             return;
         }
         self.timers.clear(Timer::Goodbye);
@@ -108,7 +157,7 @@ impl Call {
 
     pub(super) fn end_if_heard_out(&mut self, now: Instant) {
         let heard_out = self.turns.is_empty() && self.playout.is_dry(now);
-        if heard_out && self.ending.closing.as_ref().is_some_and(|closing| !closing.awaits_turn) {
+        if heard_out && self.ending.closing.as_ref().is_some_and(|closing| !closing.awaits_turn && !closing.held) {
             self.end_now(now);
         }
     }
@@ -128,6 +177,10 @@ impl Call {
     /// No engine is left. What still plays is heard out, then the control plane says it in its own voice.
     pub(super) fn apologise(&mut self, now: Instant) {
         self.end_cover();
+        if !self.is_up() {
+            // There is nobody to apologise to yet; the stream's start finds the seats empty.
+            return self.give_up_seats();
+        }
         let step = NextStep::Apologise {
             text: lines::text(&self.script.language, Line::Sorry).to_owned(),
             language: lines::spoken_language(&self.script.language).to_owned(),

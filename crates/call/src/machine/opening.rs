@@ -5,15 +5,21 @@ use std::time::Instant;
 
 use super::Call;
 use crate::agent::Script;
-use crate::limits::OPENING_WITHIN;
+use crate::journal::LinkCause;
+use crate::limits::{GREETING_AHEAD, OPENING_WITHIN};
 use crate::timer::Timer;
 use crate::turn::Purpose;
+use crate::words;
 
 /// What is still to be said before the conversation is the engine's own.
 #[derive(Debug)]
 pub(super) struct Opening {
     waiting: VecDeque<(Purpose, String)>,
     saying: Option<(Purpose, String)>,
+    /// Whether any of it has arrived.
+    arrives: bool,
+    /// Whether the engine has said something else since.
+    overtaken: bool,
 }
 
 impl Opening {
@@ -25,12 +31,22 @@ impl Opening {
         if !greeted && !script.greeting.is_empty() {
             waiting.push_back((Purpose::Greeting, script.greeting.clone()));
         }
-        Self { waiting, saying: None }
+        Self { waiting, saying: None, arrives: false, overtaken: false }
     }
 
-    /// What the sentences that arrive now are for.
-    pub(super) fn purpose(&self) -> Purpose {
-        self.saying.as_ref().map_or(Purpose::Reply, |(purpose, _)| *purpose)
+    /// What a sentence that arrives now is for. `scripted`: it says what the engine was asked to say.
+    pub(super) fn purpose(&self, scripted: bool) -> Purpose {
+        self.saying.as_ref().filter(|_| scripted).map_or(Purpose::Reply, |(purpose, _)| *purpose)
+    }
+
+    /// Whether these are words of the part that is being said.
+    pub(super) fn says(&self, text: &str) -> bool {
+        self.saying.as_ref().is_some_and(|(_, part)| !text.trim().is_empty() && words::contains(part, text))
+    }
+
+    /// Whether the disclosure is being said, and not all of it has come.
+    pub(super) fn is_disclosing(&self) -> bool {
+        matches!(self.saying, Some((Purpose::Disclosure, _)))
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -64,26 +80,56 @@ impl Call {
         if self.opening.saying.is_some() {
             return;
         }
+        // What waits for a stream is kept within bounds; the rest is asked for when somebody can hear it.
+        if !self.is_up() && self.playout.queued() > GREETING_AHEAD {
+            return self.timers.clear(Timer::Opening);
+        }
         let Some((purpose, text)) = self.opening.waiting.pop_front() else {
             return self.timers.clear(Timer::Opening);
         };
         self.with_engine(|engine, outbox| engine.say(&text, outbox));
         self.opening.saying = Some((purpose, text));
+        self.opening.arrives = false;
+        self.opening.overtaken = false;
         self.timers.set(Timer::Opening, now + OPENING_WITHIN);
         self.expect_reply(now);
     }
 
-    /// The engine has sent all of a turn.
-    pub(super) fn opening_sent(&mut self, now: Instant) {
-        self.opening.saying = None;
+    /// Some of the part that is being said has arrived.
+    pub(super) fn opening_arrives(&mut self, now: Instant, purpose: Purpose) {
+        if self.opening.saying.as_ref().is_some_and(|(saying, _)| *saying == purpose) {
+            self.opening.arrives = true;
+            self.timers.set(Timer::Opening, now + OPENING_WITHIN);
+        }
+    }
+
+    /// The engine has sent all of a turn. A turn of its own, in between, does not end what it was asked to say; one
+    /// without a sound is a part that was called off.
+    pub(super) fn opening_sent(&mut self, now: Instant, spoke: bool) {
+        if self.opening.saying.is_none() || self.opening.arrives {
+            self.opening.saying = None;
+        } else if !spoke {
+            self.opening.cut();
+        } else {
+            self.opening.overtaken = true;
+            return;
+        }
         self.go_on_opening(now);
     }
 
-    /// The engine did not say when a part ended: what follows must not wait for ever.
+    /// The engine has been silent in the middle of a part: what follows must not wait for ever. One that has not even
+    /// begun, by an engine that has said nothing else either, says that the engine is of no use.
     pub(super) fn opening_overdue(&mut self, now: Instant) {
+        if self.opening.overtaken {
+            self.opening.cut();
+            return self.go_on_opening(now);
+        }
+        if self.opening.saying.is_some() && !self.opening.arrives {
+            return self.current_failed(now, LinkCause::Stalled);
+        }
         self.turns.complete();
         self.playout.end_turn();
-        self.opening_sent(now);
+        self.opening_sent(now, true);
     }
 
     pub(super) fn opening_lost(&mut self) {

@@ -1,4 +1,5 @@
-//! Who sits on the engine's side: dialling, resuming, giving way to the next, rolling over before a session's limit.
+//! Who sits on the engine's side: dialling, resuming, giving way to the next. [`super::roll_over`] seats a fresh session
+//! before the limit of the old one.
 //!
 //! ```text
 //!            refused: next engine                lost: same engine again (2 s), then the next
@@ -11,16 +12,17 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use wire::openai::error::{ErrorCode, Severity};
+
 use super::{Call, Phone, silent_frames};
 use crate::agent::EngineKind;
-use crate::audio::lines::Line;
 use crate::audio::mulaw;
 use crate::engine::{Beginning, Engine, Event, Outbox};
 use crate::io::{LinkEvent, LinkId, Output};
-use crate::journal::{Kind, LinkCause};
+use crate::journal::{Cover, Kind, LinkCause};
 use crate::limits::{
     BACK_OFF_FIRST, BACK_OFF_MAX, ENGINE_MESSAGE_BYTES_MAX, ENGINE_READY_WITHIN, FRAME_BYTES, GIVE_UP_AFTER, RESUME_WITHIN,
-    ROLL_OVER_AGAIN, ROLL_OVER_LATEST, ROLL_OVER_MARGIN, SAMPLES_PER_MS, UPWARD_KEPT_MAX,
+    ROLL_OVER_MARGIN, SAMPLES_PER_MS, UPWARD_KEPT_MAX,
 };
 use crate::setup::ChatRef;
 use crate::timer::Timer;
@@ -29,14 +31,14 @@ use crate::timer::Timer;
 pub(super) struct Seats {
     /// Engines not tried yet.
     waiting: VecDeque<EngineKind>,
-    current: Option<Seat>,
+    pub(super) current: Option<Seat>,
     /// A fresh session of the same engine, dialled while the current one still works.
-    successor: Option<Seat>,
+    pub(super) successor: Option<Seat>,
     count: u32,
-    chat: Option<ChatRef>,
-    outage: Option<Outage>,
+    pub(super) chat: Option<ChatRef>,
+    pub(super) outage: Option<Outage>,
     /// When the current session ends at the latest, once a fresh one is wanted.
-    roll_over_by: Option<Instant>,
+    pub(super) roll_over_by: Option<Instant>,
     /// Caller's audio that no engine has heard yet.
     kept: VecDeque<[u8; FRAME_BYTES]>,
     /// How much of it had to be dropped.
@@ -44,26 +46,30 @@ pub(super) struct Seats {
 }
 
 #[derive(Debug)]
-struct Seat {
-    id: u32,
-    kind: EngineKind,
-    engine: Engine,
-    dialled_at: Instant,
-    ready: bool,
+pub(super) struct Seat {
+    pub(super) id: u32,
+    pub(super) kind: EngineKind,
+    pub(super) engine: Engine,
+    pub(super) dialled_at: Instant,
+    pub(super) ready: bool,
     /// Whether it goes on with a conversation that another session began.
     resumed: bool,
+    /// Whether it was asked to go on with the vendor's own conversation.
+    by_group: bool,
     /// Audio sent to it: where its own clock stands.
     heard_ms: u64,
 }
 
 /// The time in which no engine answers, after one did.
 #[derive(Debug)]
-struct Outage {
-    since: Instant,
+pub(super) struct Outage {
+    pub(super) since: Instant,
     lost: EngineKind,
     attempts: u32,
     /// Whether the lost engine may be dialled again.
     may_redial: bool,
+    /// Whether something the caller said, or waited for, may have gone with the engine.
+    pub(super) missed: bool,
 }
 
 impl Seats {
@@ -108,11 +114,11 @@ fn is_permanent(why: &LinkCause) -> bool {
     match why {
         LinkCause::Status { status } => matches!(status, 400..=428 | 430..=499),
         LinkCause::Dns | LinkCause::Tls => true,
+        LinkCause::Failed { code } => ErrorCode::parse(code).is_some_and(|code| code.severity() == Severity::Fatal),
         LinkCause::Timeout
         | LinkCause::Unreachable
         | LinkCause::Closed { .. }
         | LinkCause::Stalled
-        | LinkCause::Failed { .. }
         | LinkCause::RolledOver => false,
     }
 }
@@ -177,15 +183,16 @@ impl Call {
         self.timers.set(Timer::EngineReady, now + ENGINE_READY_WITHIN);
     }
 
-    fn dial(&mut self, now: Instant, kind: EngineKind, attempt: u32) -> Seat {
+    pub(super) fn dial(&mut self, now: Instant, kind: EngineKind, attempt: u32) -> Seat {
         self.seats.count += 1;
         let id = self.seats.count;
         let group = self.seats.chat.as_ref().filter(|chat| chat.engine == kind).map(|chat| chat.group.clone());
-        let resumed = group.is_some() || !self.history.is_empty();
+        let resumed = group.is_some() || self.history.iter().any(|turn| turn.engine.is_some());
+        let by_group = group.is_some();
         let mut engine = Engine::new(kind, &Beginning { script: &self.script, history: &self.history, group });
         self.journal(now, Kind::EngineDialled { engine: kind, attempt });
         engine.dial(&mut Outbox { seat: id, out: &mut self.out, events: &mut self.events });
-        Seat { id, kind, engine, dialled_at: now, ready: false, resumed, heard_ms: 0 }
+        Seat { id, kind, engine, dialled_at: now, ready: false, resumed, by_group, heard_ms: 0 }
     }
 
     /// No engine is left to try.
@@ -240,17 +247,36 @@ impl Call {
             self.timers.clear(timer);
         }
         self.timers.set(Timer::RollOver, now + session_max.saturating_sub(ROLL_OVER_MARGIN));
+        self.seated(now, engine, resumed);
+        if !self.is_up() {
+            self.timers.set_if_unset(Timer::Upward, now);
+        }
+    }
+
+    /// An engine has taken its seat: it hears what was kept for it, and the conversation goes on.
+    pub(super) fn seated(&mut self, now: Instant, engine: EngineKind, resumed: bool) {
         self.caller.engine_seated();
         let covered_by = self.end_cover();
-        if let Some(outage) = self.seats.outage.take() {
+        let outage = self.seats.outage.take();
+        if let Some(outage) = &outage {
             let gap_ms = super::millis(now.saturating_duration_since(outage.since));
             self.journal(now, Kind::EngineResumed { engine, gap_ms, covered_by });
         }
         self.hear_kept(now);
-        self.carry_on(now, resumed, covered_by);
-        if !self.is_up() {
-            self.timers.set_if_unset(Timer::Upward, now);
-        }
+        self.keys_over(now);
+        self.say_what_waits(now);
+        // The caller waited, or fell silent when the node died, or nothing tells what was said meanwhile: ask.
+        let asked_to_wait = matches!(covered_by, Cover::Line | Cover::Tone);
+        let first_of_later_epoch = self.epoch > 1 && outage.is_none();
+        let missed = outage.is_some_and(|outage| outage.missed);
+        self.carry_on(now, resumed, asked_to_wait || missed || first_of_later_epoch);
+    }
+
+    /// A fresh session sits where the old one sat; nothing was missed, and nobody is asked.
+    pub(super) fn rolled_over(&mut self, now: Instant) {
+        self.caller.engine_seated();
+        self.hear_kept(now);
+        self.carry_on(now, true, false);
     }
 
     /// Sends up what the caller said while nobody listened.
@@ -264,8 +290,8 @@ impl Call {
         }
     }
 
-    /// Takes the conversation up where it stands.
-    fn carry_on(&mut self, now: Instant, resumed: bool, covered_by: crate::journal::Cover) {
+    /// Takes the conversation up where it stands. `ask`: unless something is owed, the caller is asked to say it again.
+    fn carry_on(&mut self, now: Instant, resumed: bool, ask: bool) {
         if !self.opening.is_over() {
             return self.go_on_opening(now);
         }
@@ -276,11 +302,8 @@ impl Call {
             self.with_engine(|engine, outbox| engine.answer(&words, outbox));
             return self.expect_reply(now);
         }
-        // The caller waited, or fell silent when the node died, and nothing tells what they said meanwhile: ask.
-        use crate::journal::Cover;
-        let asked_to_wait = matches!(covered_by, Cover::Line | Cover::Tone);
-        if asked_to_wait || (self.epoch > 1 && !self.is_up()) {
-            self.play_line(now, Line::Again);
+        if ask {
+            self.caller.ask_again(now);
         }
     }
 
@@ -296,6 +319,17 @@ impl Call {
             return self.engine_lost(now, &seat, why);
         }
         let permanent = is_permanent(&why);
+        // The vendor does not keep the conversation, or not for us; a fresh one is told what was said.
+        if let LinkCause::Status { status: status @ (400 | 404 | 409 | 410 | 422) } = why
+            && seat.by_group
+        {
+            self.seats.chat = None;
+            let (code, message) = ("resume_refused".to_owned(), format!("the vendor answered {status}"));
+            self.journal(now, Kind::EngineError { engine: seat.kind, code, message });
+            let fresh = self.dial(now, seat.kind, 1);
+            self.seats.current = Some(fresh);
+            return self.timers.set(Timer::EngineReady, now + ENGINE_READY_WITHIN);
+        }
         match &mut self.seats.outage {
             Some(outage) if outage.lost == seat.kind && !permanent && now < outage.since + RESUME_WITHIN => self.back_off(now),
             Some(outage) => {
@@ -315,16 +349,17 @@ impl Call {
     fn engine_lost(&mut self, now: Instant, seat: &Seat, why: LinkCause) {
         let may_redial = !is_permanent(&why);
         self.journal(now, Kind::EngineLost { engine: seat.kind, why });
+        let missed = self.caller.is_being_written() || !self.tools.is_empty() || self.caller_unnoticed(now);
         // What came of its turn is still played; nothing more will come.
-        self.turns.complete();
+        self.turns.break_off();
         self.playout.end_turn();
         self.opening_lost();
         self.tools_lost(now);
+        self.write_unwritten(now);
         self.cover_outage(now);
-        self.seats.outage = Some(Outage { since: now, lost: seat.kind, attempts: 0, may_redial });
+        self.seats.outage = Some(Outage { since: now, lost: seat.kind, attempts: 0, may_redial, missed });
         self.timers.set(Timer::Resume, now + RESUME_WITHIN);
         match self.seats.successor.take() {
-            Some(successor) if successor.ready => self.seat_successor(now, successor),
             Some(successor) => {
                 self.seats.current = Some(successor);
                 self.timers.set(Timer::EngineReady, now + ENGINE_READY_WITHIN);
@@ -377,93 +412,24 @@ impl Call {
         self.dial_next(now);
     }
 
-    /// A fresh session is wanted from now on, at the first quiet moment.
-    pub(super) fn roll_over_due(&mut self, now: Instant) {
-        let margin = ROLL_OVER_MARGIN.saturating_sub(ROLL_OVER_LATEST);
-        let by = *self.seats.roll_over_by.get_or_insert(now + margin);
-        if self.seats.successor.is_none() {
-            self.seats.roll_over_by = Some(by);
-        }
-    }
-
-    pub(super) fn roll_over_if(&mut self, now: Instant, quiet: bool) {
-        let Some(by) = self.seats.roll_over_by.filter(|_| self.seats.successor.is_none() && self.has_engine()) else { return };
-        if !quiet && now < by {
-            return;
-        }
-        if let Some(kind) = self.engine_kind() {
-            let seat = self.dial(now, kind, 1);
-            self.seats.successor = Some(seat);
-        }
-    }
-
-    fn successor_events(&mut self, now: Instant) {
-        while let Some(event) = self.events.pop_front() {
-            match event {
-                Event::Ready { chat, group } => {
-                    let Some(seat) = self.seats.successor.as_mut().filter(|seat| !seat.ready) else { continue };
-                    seat.ready = true;
-                    let engine = seat.kind;
-                    let took_ms = super::millis(now.saturating_duration_since(seat.dialled_at));
-                    if let Some(group) = group.clone() {
-                        self.seats.chat = Some(ChatRef { engine, group });
-                    }
-                    self.journal(now, Kind::EngineReady { engine, resumed: true, chat_group: group, chat, took_ms });
-                    self.swap_if_ready(now);
-                }
-                Event::Lost(why) => {
-                    let Some(seat) = self.seats.successor.take() else { continue };
-                    self.out.push_back(Output::Close { link: LinkId { seat: seat.id, port: 0 } });
-                    self.journal(now, Kind::EngineRefused { engine: seat.kind, why });
-                    self.seats.roll_over_by = None;
-                    self.timers.set(Timer::RollOver, now + ROLL_OVER_AGAIN);
-                }
-                // Until it is seated it has heard nothing and was asked for nothing.
-                Event::Malformed => self.measured.malformed += 1,
-                Event::Unknown
-                | Event::Interrupted
-                | Event::CallerWords { .. }
-                | Event::CallerTurn { .. }
-                | Event::CallerText { .. }
-                | Event::Sentence { .. }
-                | Event::SentenceEnd { .. }
-                | Event::Audio { .. }
-                | Event::TurnSent
-                | Event::LateAudio { .. }
-                | Event::Tool { .. }
-                | Event::Trouble { .. } => self.measured.unknown += 1,
+    /// Whether the caller speaks, or has spoken, and the engine did not say that it heard.
+    fn caller_unnoticed(&self, now: Instant) -> bool {
+        match &self.phone {
+            Phone::Up { upward, .. } => {
+                !upward.is_quiet(now) || upward.voiced_at().is_some_and(|at| !self.caller.noticed_since(at))
             }
+            Phone::Awaited => false,
         }
     }
 
-    /// Seats the successor, if it is ready and the current engine is between turns.
-    pub(super) fn swap_if_ready(&mut self, now: Instant) {
-        if self.turns.arriving().is_some() || self.seats.successor.as_ref().is_none_or(|seat| !seat.ready) {
-            return;
+    /// Nobody will be dialled any more.
+    pub(super) fn give_up_seats(&mut self) {
+        self.close_links();
+        self.seats.outage = None;
+        self.seats.waiting.clear();
+        for timer in [Timer::Redial, Timer::Resume, Timer::EngineReady] {
+            self.timers.clear(timer);
         }
-        let Some(successor) = self.seats.successor.take() else { return };
-        if let Some(old) = self.seats.current.take() {
-            self.out.push_back(Output::Close { link: LinkId { seat: old.id, port: 0 } });
-            self.journal(now, Kind::EngineLost { engine: old.kind, why: LinkCause::RolledOver });
-        }
-        self.seat_successor(now, successor);
-    }
-
-    fn seat_successor(&mut self, now: Instant, successor: Seat) {
-        let (engine, session_max, dialled_at) = (successor.kind, successor.engine.session_max(), successor.dialled_at);
-        self.seats.current = Some(successor);
-        self.seats.roll_over_by = None;
-        self.timers.set(Timer::RollOver, dialled_at + session_max.saturating_sub(ROLL_OVER_MARGIN));
-        self.timers.clear(Timer::EngineReady);
-        self.timers.clear(Timer::Resume);
-        self.caller.engine_seated();
-        let covered_by = self.end_cover();
-        if let Some(outage) = self.seats.outage.take() {
-            let gap_ms = super::millis(now.saturating_duration_since(outage.since));
-            self.journal(now, Kind::EngineResumed { engine, gap_ms, covered_by });
-        }
-        self.hear_kept(now);
-        self.carry_on(now, true, covered_by);
     }
 
     /// Closes every link.

@@ -9,7 +9,7 @@ use super::{Call, Phone};
 use crate::engine::{CutSentence, Event};
 use crate::io::Output;
 use crate::journal::{Expression, Kind, Speaker, Turn};
-use crate::limits::{GREETING_KEPT_MAX, SAMPLES_PER_MS};
+use crate::limits::{ASK_AFTER, GREETING_KEPT_MAX, SAMPLES_PER_MS};
 use crate::playout::duration;
 use crate::timer::Timer;
 use crate::turn::{AgentTurn, Purpose};
@@ -23,8 +23,16 @@ const UNWRITTEN_MAX: usize = 16;
 pub(super) struct Caller {
     /// Turns whose words will follow.
     unwritten: VecDeque<Unwritten>,
-    /// What was said last and not answered to the end.
-    unanswered: Option<String>,
+    /// What was said last, with its turn's number.
+    last: Option<(u32, String)>,
+    /// The agent's last turn that was sent to its end: what was said before it is answered.
+    answered_n: u32,
+    /// Whether the engine has said anything since the caller's last turn.
+    answered_aloud: bool,
+    /// From when on the caller is asked, at a quiet moment, to say it again: something may not have been heard.
+    ask_again: Option<Instant>,
+    /// Keys that were pressed and not told yet.
+    keys: String,
     /// When the engine last took notice of the caller.
     noticed_at: Instant,
     /// Whether the caller has spoken since the engine was seated.
@@ -38,8 +46,18 @@ struct Unwritten {
 }
 
 impl Caller {
-    pub(super) fn new(now: Instant, unanswered: Option<String>) -> Self {
-        Self { unwritten: VecDeque::new(), unanswered, noticed_at: now, spoke: false }
+    /// `last` is what the caller said last before this epoch, if nobody has answered it.
+    pub(super) fn new(now: Instant, last: Option<(u32, String)>) -> Self {
+        Self {
+            unwritten: VecDeque::new(),
+            last,
+            answered_n: 0,
+            answered_aloud: true,
+            ask_again: None,
+            keys: String::new(),
+            noticed_at: now,
+            spoke: false,
+        }
     }
 
     pub(super) fn noticed_since(&self, time: Instant) -> bool {
@@ -47,7 +65,39 @@ impl Caller {
     }
 
     pub(super) fn unanswered(&mut self) -> Option<String> {
-        self.unanswered.take()
+        self.last.take_if(|(n, _)| *n > self.answered_n).map(|(_, words)| words)
+    }
+
+    /// The agent asked for a tool: what it has said so far was not the answer.
+    pub(super) fn not_answered_yet(&mut self) {
+        if let Some((n, _)) = &self.last {
+            self.answered_n = self.answered_n.min(n - 1);
+        }
+    }
+
+    pub(super) fn answered_aloud(&self) -> bool {
+        self.answered_aloud
+    }
+
+    /// Whether a turn of the caller has no words yet.
+    pub(super) fn is_being_written(&self) -> bool {
+        !self.unwritten.is_empty()
+    }
+
+    pub(super) fn ask_again(&mut self, at: Instant) {
+        self.ask_again = Some(at);
+    }
+
+    pub(super) fn wants_asking(&self) -> Option<Instant> {
+        self.ask_again
+    }
+
+    pub(super) fn need_not_be_asked(&mut self) {
+        self.ask_again = None;
+    }
+
+    pub(super) fn keys(&mut self) -> &mut String {
+        &mut self.keys
     }
 
     pub(super) fn engine_seated(&mut self) {
@@ -68,11 +118,16 @@ impl Call {
     }
 
     fn engine_event(&mut self, now: Instant, event: Event) {
+        if self.ending.mutes(&event) {
+            return;
+        }
         match event {
             Event::Ready { chat, group } => self.engine_ready(now, chat, group),
             Event::Interrupted => {
                 self.caller_noticed(now);
                 self.cut_off(now);
+                // A cough may have been taken for speech: if no words follow, nobody would say anything any more.
+                self.caller.ask_again(now + ASK_AFTER);
             }
             Event::CallerWords { text } => {
                 self.caller_noticed(now);
@@ -80,9 +135,9 @@ impl Call {
             }
             Event::CallerTurn { item, span_ms, text, expressions } => self.caller_turn(now, item, span_ms, text, expressions),
             Event::CallerText { item, text } => self.caller_text(now, &item, text),
-            Event::Sentence { id, text, append } => self.sentence(&id, &text, append),
+            Event::Sentence { id, text, append, scripted } => self.sentence(&id, &text, append, scripted),
             Event::SentenceEnd { id } => self.sentence_end(now, &id),
-            Event::Audio { id, mulaw } => self.agent_audio(now, &id, &mulaw),
+            Event::Audio { id, mulaw, scripted } => self.agent_audio(now, &id, &mulaw, scripted),
             Event::TurnSent => self.turn_sent(now),
             Event::LateAudio { length } => self.measured.late_audio_ms += super::millis(length),
             Event::Tool { id, name, arguments } => self.tool_called(now, id, name, arguments),
@@ -120,6 +175,7 @@ impl Call {
         expressions: Vec<Expression>,
     ) {
         self.caller_noticed(now);
+        self.caller.need_not_be_asked();
         if let Some(text) = &text {
             self.cut_if_unplayed(now, text);
             if text.trim().is_empty() {
@@ -154,6 +210,7 @@ impl Call {
             (None, None) => self.remember(now, turn),
         }
         self.caller.spoke = true;
+        self.caller.answered_aloud = false;
         self.expect_reply(now);
     }
 
@@ -171,8 +228,8 @@ impl Call {
         self.caller_goes_on(now, &text);
         turn.text.clone_from(&text);
         turn.heard_text.clone_from(&text);
-        if words::are_real(&text) {
-            self.caller.unanswered = Some(text);
+        if words::are_real(&text) && self.caller.last.as_ref().is_none_or(|(n, _)| *n < turn.n) {
+            self.caller.last = Some((turn.n, text));
         }
         self.remember(now, turn);
     }
@@ -184,13 +241,13 @@ impl Call {
         }
     }
 
-    fn sentence(&mut self, id: &str, text: &str, append: bool) {
+    fn sentence(&mut self, id: &str, text: &str, append: bool, scripted: bool) {
         if self.repeats_greeting(text) && !append {
             self.with_engine(|engine, _| engine.forget(id));
             return;
         }
         self.open_turn();
-        let purpose = self.opening.purpose();
+        let purpose = self.opening.purpose(scripted || self.opening.says(text));
         self.turns.text(id, text, append, purpose);
     }
 
@@ -207,9 +264,11 @@ impl Call {
         }
     }
 
-    fn agent_audio(&mut self, now: Instant, id: &str, mulaw: &[u8]) {
+    fn agent_audio(&mut self, now: Instant, id: &str, mulaw: &[u8], scripted: bool) {
         self.open_turn();
         self.owed_nothing();
+        self.caller.answered_aloud = true;
+        self.caller.need_not_be_asked();
         self.timers.clear(Timer::Deaf);
         let room = match self.phone {
             Phone::Up { .. } => Duration::MAX,
@@ -218,11 +277,14 @@ impl Call {
         let fits = usize::try_from(crate::playout::samples(room)).unwrap_or(usize::MAX).min(mulaw.len());
         let position = self.playout.end();
         let dropped = self.playout.push(&mulaw[..fits]) + mulaw.len() - fits;
-        let purpose = self.opening.purpose();
+        let purpose = self.opening.purpose(scripted);
         self.turns.audio(id, position, (mulaw.len() - dropped) as u64, purpose);
+        let purpose = self.turns.purpose_of(id).unwrap_or(purpose);
+        self.opening_arrives(now, purpose);
+        self.ending_moves(now);
         if dropped > 0 {
-            let lost_ms = dropped as u64 / SAMPLES_PER_MS;
-            self.journal(now, Kind::Gap { what: "agent audio beyond what can wait to be played".to_owned(), lost_ms });
+            self.measured.dropped_ms += dropped as u64 / SAMPLES_PER_MS;
+            self.turns.cut_short();
         }
     }
 
@@ -235,21 +297,21 @@ impl Call {
     }
 
     fn turn_sent(&mut self, now: Instant) {
-        let spoke = self.turns.arriving().is_some_and(|turn| turn.end().is_some());
+        let spoken = self.turns.arriving().filter(|turn| turn.end().is_some()).map(|turn| turn.n);
         self.turns.complete();
         self.playout.end_turn();
-        if spoke {
-            self.caller.unanswered = None;
+        if let Some(n) = spoken {
+            self.caller.answered_n = n;
         }
-        self.opening_sent(now);
+        self.opening_sent(now, spoken.is_some());
         self.goodbye_sent();
-        self.swap_if_ready(now);
     }
 
-    /// The second case of barge-in: the engine has long sent its turn, but the phone still plays it.
+    /// The second case of barge-in: the engine has long sent its turn, but the phone still plays it. While it is still
+    /// sending, the engine itself decides what interrupts it.
     fn cut_if_unplayed(&mut self, now: Instant, text: &str) {
         let least = Duration::from_millis(u64::from(self.script.turn_taking.unplayed_ms_min));
-        if words::are_real(text) && self.playout.unplayed(now) > least {
+        if words::are_real(text) && self.turns.arriving().is_none() && self.playout.unplayed(now) > least {
             self.cut_off(now);
         }
     }
@@ -263,7 +325,7 @@ impl Call {
         let heard = self.playout.heard(now);
         // A disclosure is finished first. If the engine stopped in the middle of it, it is said again later.
         let cut_turns = match self.turns.protected_until(heard) {
-            Some(until) if self.opening.purpose() != Purpose::Disclosure => {
+            Some(until) if !self.opening.is_disclosing() => {
                 self.playout.cut_beyond(until);
                 self.turns.take_beyond(until)
             }
@@ -276,6 +338,7 @@ impl Call {
             }
         };
         self.opening.cut();
+        self.ending.interrupted();
         let mut sentences = Vec::new();
         for turn in cut_turns {
             self.turn_cut(now, &turn, heard, &mut sentences);

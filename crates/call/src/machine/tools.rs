@@ -41,6 +41,7 @@ impl Tools {
 impl Call {
     pub(super) fn tool_called(&mut self, now: Instant, id: String, name: String, arguments: String) {
         self.journal(now, Kind::ToolCalled { id: id.clone(), name: name.clone(), arguments: arguments.clone() });
+        self.caller.not_answered_yet();
         let Some(tool) = self.script.tools.iter().find(|tool| tool.name == name) else {
             return self.answer_tool(now, &id, now, Err("There is no such tool. Go on without it."));
         };
@@ -58,6 +59,7 @@ impl Call {
                 self.tools.0.push(Running { id: id.clone(), since: now, deadline });
                 self.out.push_back(Output::Tool(ToolRequest { id, name, arguments, deadline }));
                 self.set_tool_timer();
+                self.expect_reply(now);
             }
         }
     }
@@ -109,8 +111,7 @@ impl Call {
     /// The agent wants to hang up. What it said is heard out first; if it said nothing, it is asked for a goodbye.
     fn goodbye(&mut self, now: Instant, id: String) {
         let step = NextStep::HangUp { ended_by: EndedBy::Agent, reason: EndReason::SaidGoodbye };
-        let speaks = self.turns.arriving().is_some_and(|turn| turn.end().is_some()) || !self.playout.is_dry(now);
-        if speaks || self.agent_spoke_last() {
+        if self.caller.answered_aloud() {
             // The engine may hold the turn open until the tool is answered, which it never will be.
             self.turns.complete();
             self.playout.end_turn();
@@ -121,9 +122,5 @@ impl Call {
             self.answer_tool(now, &id, now, Ok("Say goodbye in one short sentence. The line is closed after it."));
             self.end_after_next_turn(now, step);
         }
-    }
-
-    fn agent_spoke_last(&self) -> bool {
-        self.history.last().is_some_and(|turn| turn.speaker == crate::journal::Speaker::Agent && turn.engine.is_some())
     }
 }
