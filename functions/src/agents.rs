@@ -247,11 +247,11 @@ mod tests {
         std::fs::write(directory.join("front.toml"), format!("default = true\n{AGENT}")).unwrap();
         agents.kept().looked_at = None;
         let name = |book: &Book| book.agents.default_agent().map(|agent| agent.name.clone());
-        assert_eq!(name(&*agents.book().await.unwrap()), Some("front".to_owned()));
+        assert_eq!(name(&agents.book().await.unwrap()), Some("front".to_owned()));
 
         std::fs::write(directory.join("front.toml"), "enginees = []").unwrap();
         agents.kept().looked_at = None;
-        assert_eq!(name(&*agents.book().await.unwrap()), Some("front".to_owned()));
+        assert_eq!(name(&agents.book().await.unwrap()), Some("front".to_owned()));
         assert!(matches!(Agents::in_directory(&directory), Err(AgentsError::Mistakes(_))));
         std::fs::remove_dir_all(&directory).unwrap();
     }

@@ -145,10 +145,13 @@ fn idempotency(user: &str, headers: &HeaderMap, request: &PlaceCall) -> Result<I
                       the call is then placed once";
         return Err(Problem::invalid("Idempotency-Key", detail));
     }
-    // As we understood the request: the order of its keys and its spaces do not make it another one.
+    Ok(Idempotency { user: user.to_owned(), key: key.to_owned(), body_sha256: digest(request) })
+}
+
+/// Of the request as we understood it: the order of its keys and its spaces do not make it another one.
+fn digest(request: &PlaceCall) -> String {
     let body = serde_json::to_vec(request).expect("invariant: texts are always JSON");
-    let body_sha256 = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Idempotency { user: user.to_owned(), key: key.to_owned(), body_sha256 })
+    Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl ApiInner {

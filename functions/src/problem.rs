@@ -14,11 +14,14 @@ use serde::Serialize;
 use store::StoreError;
 
 /// The media type of a problem.
-pub const CONTENT: &str = "application/problem+json";
+pub(crate) const CONTENT: &str = "application/problem+json";
 
 /// Something that kept a request from being carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Parts {
     status: StatusCode,
     kind: &'static str,
     title: &'static str,
@@ -54,7 +57,8 @@ impl Problem {
     /// A problem of a kind of its own. `kind` becomes a part of the problem's type: lower-case words and hyphens.
     #[must_use]
     pub fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, kind, title, detail: detail.into(), errors: Vec::new(), retry_after: None, cause: None }
+        let detail = detail.into();
+        Self(Box::new(Parts { status, kind, title, detail, errors: Vec::new(), retry_after: None, cause: None }))
     }
 
     /// One parameter or key of the request is wrong.
@@ -67,8 +71,10 @@ impl Problem {
     #[must_use]
     pub fn all_invalid(errors: Vec<FieldError>) -> Self {
         let detail = errors.iter().map(|error| format!("{}: {}", error.name, error.detail)).collect::<Vec<_>>();
-        let problem = Self::new(StatusCode::BAD_REQUEST, "invalid-request", "The request is not valid", detail.join("; "));
-        Self { errors, ..problem }
+        let title = "The request is not valid";
+        let mut problem = Self::new(StatusCode::BAD_REQUEST, "invalid-request", title, detail.join("; "));
+        problem.0.errors = errors;
+        problem
     }
 
     /// There is no such thing.
@@ -111,47 +117,49 @@ impl Problem {
 
     /// When asking again makes sense.
     #[must_use]
-    pub fn after(self, retry_after: Duration) -> Self {
-        Self { retry_after: Some(retry_after), ..self }
+    pub fn after(mut self, retry_after: Duration) -> Self {
+        self.0.retry_after = Some(retry_after);
+        self
     }
 
     /// What only the log shall say.
     #[must_use]
-    pub fn because(self, cause: impl std::fmt::Display) -> Self {
-        Self { cause: Some(cause.to_string()), ..self }
+    pub fn because(mut self, cause: impl std::fmt::Display) -> Self {
+        self.0.cause = Some(cause.to_string());
+        self
     }
 
     /// Its status.
     #[must_use]
-    pub const fn status(&self) -> StatusCode {
-        self.status
+    pub fn status(&self) -> StatusCode {
+        self.0.status
     }
 
     /// What is wrong, in words for whoever asked.
     #[must_use]
     pub fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     /// Writes the answer. `instance` names this occurrence.
     pub(crate) fn render(&self, instance: Option<String>) -> Response {
         let shown = Shown {
-            kind: format!("urn:switchboard:problem:{}", self.kind),
-            title: self.title,
-            status: self.status.as_u16(),
-            detail: &self.detail,
+            kind: format!("urn:switchboard:problem:{}", self.0.kind),
+            title: self.0.title,
+            status: self.0.status.as_u16(),
+            detail: &self.0.detail,
             instance,
-            errors: &self.errors,
+            errors: &self.0.errors,
         };
         let body = serde_json::to_vec(&shown).expect("invariant: texts and numbers are always JSON");
         let mut response = Response::new(Body::from(body));
-        *response.status_mut() = self.status;
+        *response.status_mut() = self.0.status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
-        if let Some(after) = self.retry_after {
+        if let Some(after) = self.0.retry_after {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if self.0.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
@@ -160,10 +168,10 @@ impl Problem {
     /// Logs it. Called by the outermost layer only. The details are left out below 500: they may repeat what was sent,
     /// a telephone number for instance.
     pub(crate) fn log(&self) {
-        let (status, kind, cause) = (self.status.as_u16(), self.kind, self.cause.as_deref().unwrap_or_default());
-        if self.status.is_server_error() {
+        let (status, kind, cause) = (self.0.status.as_u16(), self.0.kind, self.0.cause.as_deref().unwrap_or_default());
+        if self.0.status.is_server_error() {
             tracing::error!(status, kind, cause, "a request failed");
-        } else if self.status == StatusCode::FORBIDDEN || self.status == StatusCode::TOO_MANY_REQUESTS {
+        } else if self.0.status == StatusCode::FORBIDDEN || self.0.status == StatusCode::TOO_MANY_REQUESTS {
             tracing::warn!(status, kind, cause, "a request was refused");
         } else {
             tracing::debug!(status, kind, cause, "a request could not be carried out");

@@ -81,7 +81,7 @@ impl ApiInner {
     fn recognise(&self, headers: &HeaderMap, method: &Method) -> Result<Person, Problem> {
         let person = match bearer(headers) {
             Some(token) => self.people.by_token(token),
-            None => self.from_cookie(headers, method)?,
+            None => self.cookie_owner(headers, method)?,
         };
         let Some(person) = person else {
             self.counters.unauthorised();
@@ -93,7 +93,7 @@ impl ApiInner {
     }
 
     /// A cookie is sent by the browser whoever wrote the page, so whatever changes something must come from our own.
-    fn from_cookie(&self, headers: &HeaderMap, method: &Method) -> Result<Option<Person>, Problem> {
+    fn cookie_owner(&self, headers: &HeaderMap, method: &Method) -> Result<Option<Person>, Problem> {
         let now_s = self.store.now().as_ms() / 1_000;
         let person = session_cookie(headers).and_then(|value| self.people.by_cookie(value, now_s));
         let is_safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);

@@ -13,7 +13,6 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Completes a router: unknown paths and methods become problems, each answer carries a request id, and each problem
 /// is logged once.
-#[must_use]
 pub fn finish(router: Router) -> Router {
     router.fallback(unknown_path).method_not_allowed_fallback(unknown_method).layer(from_fn(outermost))
 }
@@ -57,6 +56,6 @@ async fn outermost(request: Request, next: Next) -> Response {
 fn request_id() -> String {
     let mut bytes = [0; 12];
     // An id that is all zeros still names a request in its own log stream.
-    drop(getrandom::fill(&mut bytes));
+    let _ = getrandom::fill(&mut bytes);
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

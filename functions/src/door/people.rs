@@ -244,7 +244,7 @@ mod tests {
         let before = people(&ApiTokens::entry("ada", Role::Admin, "one"));
         let ada = before.by_token("one").unwrap();
         let cookie = before.cookie(&ada, 1_000).unwrap();
-        assert_eq!(before.by_cookie(&cookie, 1_000 + SESSION_S - 1), Some(ada.clone()));
+        assert_eq!(before.by_cookie(&cookie, 1_000 + SESSION_S - 1), Some(ada));
         assert_eq!(before.by_cookie(&cookie, 1_000 + SESSION_S), None);
         assert_eq!(before.by_cookie(&format!("x{cookie}"), 1_000), None);
         assert_eq!(before.by_cookie("", 1_000), None);

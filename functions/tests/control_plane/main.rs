@@ -1,0 +1,12 @@
+//! The control plane as the world meets it: through its routers, on an emulated store, with a node and a Twilio of a few
+//! lines each that remember what they were asked and misbehave when told to.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod door;
+mod next;
+mod placing;
+mod reading;
+mod voice;
+mod worker;
+mod world;
