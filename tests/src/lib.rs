@@ -1,1 +1,23 @@
-//! Whole calls, seed sweeps, conformance with the vendors' own software.
+//! Whole calls: everything real but the vendors, in one process, on loopback sockets.
+//!
+//! A [`House`] is one installation: the embedded store, the control plane with its worker, media nodes each on a runtime
+//! of its own (so that one can be killed in mid-call), a balancer in front of them, and simulated vendors: Twilio with
+//! people on the phone, EVI and OpenAI Realtime. Nothing is reached past its socket: calls come in by signed webhooks and
+//! are placed by the HTTP API, and what became of them is read there, with a token.
+//!
+//! What is judged: what the phone said against what the engine received ([`judge`]), what the phone heard against the
+//! engine's voice converted offline ([`ear`]), and the record, journal, transcript and recording against both. Calls run
+//! in real time.
+//!
+//! **Outside**: TLS, AWS itself, Lambda, machines that are slower than real time.
+
+mod api;
+mod balancer;
+pub mod ear;
+mod house;
+pub mod judge;
+mod media;
+pub mod people;
+
+pub use api::Answer;
+pub use house::{House, NUMBER, Options, QUICK_NUMBER, RECORDED_NUMBER};

@@ -1,0 +1,540 @@
+//! One installation, with its vendors simulated.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use call::agent::{Agent, AgentBook};
+use call::journal::{Entry, Kind, Turn};
+use embedded::Embedded;
+use functions::agents::Agents;
+use functions::config::{ApiConfig, FallbackConfig, Lookup, StatusConfig, TwilioConfig as ClientConfig, VoiceConfig};
+use functions::counters::Counters;
+use functions::door::{ApiTokens, Quotas, Role};
+use functions::place::Boundaries;
+use functions::state::{ApiState, Bell, FallbackState, StatusState, VoiceState};
+use functions::worker::Worker;
+use functions::{All, all};
+use serde_json::Value;
+use sim::evi::EviConfig;
+use sim::openai::OpenAiConfig;
+use sim::phone::CallerScript;
+use sim::twilio::{CallRecord, Twilio, TwilioConfig};
+use sim::{evi, openai};
+use store::fault::Faults as StoreFaults;
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+use wire::signed::Secrets;
+use wire::twilio::sid::{AccountSid, CallSid};
+use wire::twilio::twiml::Webhook;
+
+use crate::api::{Answer, Api};
+use crate::balancer::Balancer;
+use crate::media::{Directory, RunningNode};
+use crate::people::quick_agent;
+
+/// Our own number, answered by the receptionist that comes with the project.
+pub const NUMBER: &str = "+12025550100";
+
+/// Answered by the agent `quick`: no disclosure, no recording, one sentence of greeting.
+pub const QUICK_NUMBER: &str = "+12025550101";
+
+/// Answered by the agent `recorded`: the same with a short disclosure, and recorded.
+pub const RECORDED_NUMBER: &str = "+12025550102";
+
+const AUTH_TOKEN: &str = "whole-calls-auth-token";
+const STREAM_SECRET: &str = "whole-calls-stream-secret";
+const API_TOKEN: &str = "whole-calls-api-token";
+const ENGINE_KEY: &str = "whole-calls-engine-key";
+
+/// What a house is built with.
+pub struct Options {
+    /// Media nodes: `node-a`, `node-b`, …
+    pub nodes: usize,
+    /// EVI, and what goes wrong with it; none to leave it out.
+    pub evi: Option<(EviConfig, evi::fault::Faults)>,
+    /// OpenAI Realtime, likewise.
+    pub openai: Option<(OpenAiConfig, openai::fault::Faults)>,
+    /// Changes the simulated Twilio before it starts.
+    pub twilio: Box<dyn FnOnce(&mut TwilioConfig) + Send>,
+    /// What happens at the boundaries of placing a call.
+    pub boundaries: Boundaries,
+    /// How long a draining node lets its calls go on.
+    pub drain_within: Duration,
+    /// Decides about the store's faults and the vendors' chances.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    /// One node, both engines, nothing goes wrong.
+    fn default() -> Self {
+        Self {
+            nodes: 1,
+            evi: Some((EviConfig::default(), evi::fault::Faults::none())),
+            openai: Some((OpenAiConfig::default(), openai::fault::Faults::none())),
+            twilio: Box::new(|_| {}),
+            boundaries: Boundaries::default(),
+            drain_within: Duration::from_secs(20),
+            seed: 7,
+        }
+    }
+}
+
+/// A running installation. Dropped, all of it is gone.
+pub struct House {
+    /// The simulated Twilio.
+    pub twilio: Twilio,
+    /// What goes wrong at the store; a quiet day until a rate is set.
+    pub faults: StoreFaults,
+    /// What was turned away at the control plane's doors.
+    pub counters: Counters,
+    /// Where the control plane listens.
+    pub base: String,
+    evi: Option<evi::server::Handle>,
+    openai: Option<openai::server::Handle>,
+    api: Api,
+    nodes: BTreeMap<String, RunningNode>,
+    balancer: Balancer,
+    variables: BTreeMap<String, String>,
+    store: store::Config,
+    worker: Worker,
+    tasks: Vec<AbortHandle>,
+    directories: Vec<Directory>,
+    _embedded: Embedded,
+}
+
+impl House {
+    /// Builds a house.
+    ///
+    /// # Errors
+    /// This machine lacks ports, threads or disk, or a part does not accept its configuration.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        init_log();
+        let embedded = Embedded::in_memory()?;
+        let faults = StoreFaults::seeded(options.seed);
+        let keys = store::StaticCredentials {
+            access_key: embedded.access_key.clone(),
+            secret_key: embedded.secret_key.expose().to_owned(),
+        };
+        let store_config = store::Config {
+            faults: Some(faults.clone()),
+            ..store::Config::new("whole-calls", "whole-calls").local(&embedded.dynamodb_url, &embedded.s3_url, keys)
+        };
+        let store = store::Store::connect(store_config.clone()).await;
+        store.create_if_absent().await?;
+
+        let evi = match options.evi {
+            Some((config, faults)) => Some(evi::server::start(config, faults, options.seed).await?),
+            None => None,
+        };
+        let openai = match options.openai {
+            Some((config, faults)) => Some(openai::server::start(config, faults, options.seed).await?),
+            None => None,
+        };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let base = format!("http://{}", listener.local_addr()?);
+        let balancer = Balancer::start().await?;
+        let twilio = start_twilio(&base, options.seed, options.twilio).await?;
+
+        let mut variables: BTreeMap<String, String> = BTreeMap::new();
+        let mut set = |name: &str, value: &str| variables.insert(name.to_owned(), value.to_owned());
+        set("PUBLIC_BASE_URL", &base);
+        set("MEDIA_STREAM_URL", &format!("ws://{}/media-stream", balancer.address));
+        set("TWILIO_ACCOUNT_SID", twilio.config().account_sid.as_str());
+        set("TWILIO_AUTH_TOKEN", AUTH_TOKEN);
+        set("TWILIO_PHONE_NUMBER", NUMBER);
+        set("TWILIO_BASE_URL", &twilio.base_url().context("the simulated Twilio listens")?);
+        set("STREAM_SECRET", STREAM_SECRET);
+        set("API_TOKENS", &ApiTokens::entry("tests", Role::Admin, API_TOKEN));
+        set("MAX_CALLS", "1000");
+        set("CALLS_PER_SECOND", "100");
+        set("DRAIN_SECONDS", &options.drain_within.as_secs().to_string());
+        if let Some(evi) = &evi {
+            set("HUME_API_KEY", ENGINE_KEY);
+            set("HUME_BASE_URL", &evi.url);
+        }
+        if let Some(openai) = &openai {
+            set("OPENAI_API_KEY", ENGINE_KEY);
+            set("OPENAI_BASE_URL", &openai.url);
+        }
+
+        let (counters, bell) = (Counters::default(), Bell::default());
+        let (router, worker) = control_plane(&variables, &store, &counters, &bell, options.boundaries)?;
+        let served = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                tracing::error!(%error, "the control plane stopped serving");
+            }
+        });
+        let working = tokio::spawn(worker.clone().run(bell));
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?;
+        let mut house = Self {
+            twilio,
+            faults,
+            counters,
+            api: Api { base: base.clone(), token: API_TOKEN.to_owned(), http },
+            base,
+            evi,
+            openai,
+            nodes: BTreeMap::new(),
+            balancer,
+            variables,
+            store: store_config,
+            worker,
+            tasks: vec![served.abort_handle(), working.abort_handle()],
+            directories: Vec::new(),
+            _embedded: embedded,
+        };
+        for letter in ('a'..='z').take(options.nodes) {
+            house.add_node(&format!("node-{letter}")).await?;
+        }
+        Ok(house)
+    }
+
+    /// One more node.
+    ///
+    /// # Errors
+    /// It cannot start.
+    pub async fn add_node(&mut self, name: &str) -> anyhow::Result<()> {
+        let directory = Directory::new()?;
+        let mut variables = self.variables.clone();
+        variables.insert("NODE_NAME".to_owned(), name.to_owned());
+        variables.insert("DATA_DIR".to_owned(), directory.0.display().to_string());
+        let node = RunningNode::start(&variables, self.store.clone()).await?;
+        self.balancer.route(name, node.address);
+        self.nodes.insert(name.to_owned(), node);
+        self.directories.push(directory);
+        Ok(())
+    }
+
+    /// The node dies, with all its sockets.
+    pub fn kill_node(&mut self, name: &str) {
+        if let Some(mut node) = self.nodes.remove(name) {
+            node.kill();
+        }
+    }
+
+    /// The node goes down in order; returns when it is down.
+    pub async fn drain_node(&self, name: &str) {
+        if let Some(node) = self.nodes.get(name) {
+            node.drain().await;
+        }
+    }
+
+    /// Calls on all nodes, prepared ones included.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.nodes.values().map(RunningNode::sessions).sum()
+    }
+
+    /// Where a node listens, past the balancer: `127.0.0.1:…`.
+    ///
+    /// # Panics
+    /// There is no such node.
+    #[must_use]
+    pub fn node_address(&self, name: &str) -> String {
+        self.nodes.get(name).unwrap_or_else(|| panic!("there is no {name}")).address.to_string()
+    }
+
+    /// One of a node's figures, as Prometheus would read it.
+    ///
+    /// # Errors
+    /// The node does not answer.
+    pub async fn figure(&self, node: &str, line_start: &str) -> anyhow::Result<f64> {
+        let page = self.api.http.get(format!("http://{}/metrics", self.node_address(node))).send().await?.text().await?;
+        let line = page.lines().find(|line| line.starts_with(line_start));
+        let line = line.with_context(|| format!("{line_start} is not on the page:\n{page}"))?;
+        line.rsplit(' ').next().context("a figure has a value")?.parse().context("a figure is a number")
+    }
+
+    /// Whether the balancer brings every stream to the wrong node.
+    pub fn confuse_balancer(&self, confused: bool) {
+        self.balancer.confuse(confused);
+    }
+
+    /// The simulated EVI.
+    ///
+    /// # Panics
+    /// The house was built without.
+    #[must_use]
+    pub fn evi(&self) -> &evi::server::Handle {
+        self.evi.as_ref().expect("the house has an EVI")
+    }
+
+    /// The simulated `OpenAI` Realtime.
+    ///
+    /// # Panics
+    /// The house was built without.
+    #[must_use]
+    pub fn openai(&self) -> &openai::server::Handle {
+        self.openai.as_ref().expect("the house has an OpenAI")
+    }
+
+    /// The secrets that sign streams' tokens.
+    ///
+    /// # Panics
+    /// Never: the secret is long enough.
+    #[must_use]
+    pub fn stream_secrets(&self) -> Secrets {
+        Secrets::parse(STREAM_SECRET).expect("the secret is long enough")
+    }
+
+    /// What Twilio signs with.
+    #[must_use]
+    pub fn auth_token(&self) -> &'static str {
+        AUTH_TOKEN
+    }
+
+    /// The media address, without a node's name.
+    #[must_use]
+    pub fn media_url(&self) -> String {
+        format!("ws://{}/media-stream", self.balancer.address)
+    }
+
+    /// The worker, for a test that does not wait for its clock.
+    #[must_use]
+    pub fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
+    /// A store of the house's own, for what the API does not show.
+    pub async fn open_store(&self) -> store::Store {
+        store::Store::connect(store::Config { faults: None, ..self.store.clone() }).await
+    }
+
+    /// Somebody calls one of our numbers.
+    ///
+    /// # Panics
+    /// It is not one of ours.
+    #[must_use]
+    pub fn call_in(&self, to: &str, script: CallerScript) -> CallSid {
+        self.twilio.place_inbound("+12025550188", to, script).expect("the number is one of ours")
+    }
+
+    /// `POST /v1/calls`.
+    ///
+    /// # Errors
+    /// Nobody answers.
+    pub async fn place(&self, key: &str, body: &Value) -> anyhow::Result<Answer> {
+        self.api.post("/v1/calls", &[("idempotency-key", key)], body).await
+    }
+
+    /// `GET` of anything.
+    ///
+    /// # Errors
+    /// Nobody answers.
+    pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<Answer> {
+        self.api.get(path, headers).await
+    }
+
+    /// `POST` of anything.
+    ///
+    /// # Errors
+    /// Nobody answers.
+    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        self.api.post(path, &[], body).await
+    }
+
+    /// The call's end, as the telephone network sees it.
+    ///
+    /// # Errors
+    /// It does not come in time.
+    pub async fn ended(&self, sid: CallSid, within: Duration) -> anyhow::Result<CallRecord> {
+        let record = self.twilio.finished(sid, within).await;
+        record.with_context(|| format!("the call {sid} does not end within {within:?}: {:#?}", self.twilio.call(sid)))
+    }
+
+    /// The record with this Twilio id, as the API shows it.
+    ///
+    /// # Errors
+    /// It is not listed in time.
+    pub async fn record_of(&self, sid: CallSid) -> anyhow::Result<Value> {
+        self.api.call_by_sid(sid.as_str(), Duration::from_secs(10)).await
+    }
+
+    /// The record of a call, as the API shows it.
+    ///
+    /// # Errors
+    /// Nobody answers.
+    pub async fn record(&self, id: &str) -> anyhow::Result<Value> {
+        self.api.call(id).await
+    }
+
+    /// Waits until the record satisfies.
+    ///
+    /// # Errors
+    /// It does not in time.
+    pub async fn record_when(&self, id: &str, within: Duration, look: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+        let deadline = Instant::now() + within;
+        loop {
+            let record = self.api.call(id).await?;
+            if look(&record) {
+                return Ok(record);
+            }
+            anyhow::ensure!(Instant::now() < deadline, "the record does not become what it should: {record:#}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits until the record is final, and reads it.
+    ///
+    /// # Errors
+    /// It does not become so in time.
+    pub async fn final_record(&self, id: &str, within: Duration) -> anyhow::Result<Value> {
+        let is_final = |record: &Value| !matches!(record["status"].as_str(), None | Some("queued" | "ringing" | "in_progress"));
+        self.record_when(id, within, is_final).await
+    }
+
+    /// The journal as it is now.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn journal_now(&self, id: &str) -> anyhow::Result<Vec<Entry>> {
+        self.api.journal(id).await
+    }
+
+    /// The journal, once the stream of this epoch is over.
+    ///
+    /// # Errors
+    /// That is not written in time.
+    pub async fn journal(&self, id: &str, epoch: u32) -> anyhow::Result<Vec<Entry>> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let journal = self.api.journal(id).await?;
+            let over = journal.iter().any(|entry| entry.epoch == epoch && matches!(entry.kind, Kind::StreamEnded { .. }));
+            if over {
+                return Ok(journal);
+            }
+            anyhow::ensure!(Instant::now() < deadline, "the end of epoch {epoch} is not written:\n{}", crate::judge::outline(&journal));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits for an entry of the journal.
+    ///
+    /// # Errors
+    /// It is not written in time.
+    pub async fn entry_when<T>(&self, id: &str, within: Duration, mut look: impl FnMut(&Entry) -> Option<T>) -> anyhow::Result<T> {
+        let deadline = Instant::now() + within;
+        loop {
+            let journal = self.api.journal(id).await?;
+            if let Some(found) = journal.iter().find_map(&mut look) {
+                return Ok(found);
+            }
+            anyhow::ensure!(Instant::now() < deadline, "the entry is not written:\n{}", crate::judge::outline(&journal));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What EVI noted of the chats that a journal names, in their order.
+    #[must_use]
+    pub fn chats_of(&self, journal: &[Entry]) -> Vec<evi::Record> {
+        let records = self.evi().records();
+        let of = |id: &String| records.iter().find(|(_, record)| record.chat_id == *id).map(|(_, record)| record.clone());
+        vendor_ids(journal).iter().filter_map(of).collect()
+    }
+
+    /// What `OpenAI` noted of the sessions that a journal names, in their order.
+    #[must_use]
+    pub fn sessions_of(&self, journal: &[Entry]) -> Vec<openai::Record> {
+        let records = self.openai().records();
+        let of = |id: &String| records.iter().find(|(_, record)| record.session_id == *id).map(|(_, record)| record.clone());
+        vendor_ids(journal).iter().filter_map(of).collect()
+    }
+
+    /// The conversation.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn transcript(&self, id: &str) -> anyhow::Result<Vec<Turn>> {
+        self.api.transcript(id).await
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// The vendors' ids of the chats and sessions that were ready, in order.
+fn vendor_ids(journal: &[Entry]) -> Vec<String> {
+    let id = |entry: &Entry| match &entry.kind {
+        Kind::EngineReady { chat, .. } => chat.clone(),
+        _ => None,
+    };
+    journal.iter().filter_map(id).collect()
+}
+
+/// The routers as the program for one machine mounts them, and the worker.
+fn control_plane(
+    variables: &BTreeMap<String, String>,
+    store: &store::Store,
+    counters: &Counters,
+    bell: &Bell,
+    boundaries: Boundaries,
+) -> anyhow::Result<(axum::Router, Worker)> {
+    let source = |name: &str| variables.get(name).cloned();
+    let mut lookup = Lookup::new(&source);
+    let (mut voice, mut fallback) = (VoiceConfig::read(&mut lookup)?, FallbackConfig::read(&mut lookup)?);
+    let (mut status, mut api) = (StatusConfig::read(&mut lookup)?, ApiConfig::read(&mut lookup)?);
+    let client = ClientConfig::read(&mut lookup)?.client()?;
+    // All callers here have few numbers and one token; what limits them has tests of its own.
+    let generous = Quotas { per_token: (100_000, 100_000), per_number: (100_000, 100_000), unknown: (10_000, 10_000) };
+    (voice.quotas, fallback.quotas, status.quotas, api.quotas) = (generous, generous, generous, generous);
+    (voice.simulated, api.simulated) = (true, true);
+    let agents = Agents::fixed(agents()?);
+    let router = all(All {
+        voice: VoiceState::new(voice, store.clone(), agents.clone(), counters, bell.clone()),
+        fallback: FallbackState::new(fallback, counters),
+        status: StatusState::new(status, store.clone(), counters, bell.clone()),
+        api: ApiState::new(api, store.clone(), agents, client.clone(), counters, bell.clone(), boundaries),
+    });
+    Ok((router, Worker::new(store.clone(), client)))
+}
+
+/// The agents that come with the project, and two short ones.
+fn agents() -> anyhow::Result<AgentBook> {
+    let mut agents = Vec::new();
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../agents");
+    for file in std::fs::read_dir(&directory).with_context(|| format!("read {}", directory.display()))? {
+        let path = file?.path();
+        let (Some(stem), Some("toml")) = (path.file_stem().and_then(|stem| stem.to_str()), path.extension().and_then(|end| end.to_str()))
+        else {
+            continue;
+        };
+        agents.push(Agent::parse(stem, &std::fs::read_to_string(&path)?)?);
+    }
+    let both = r#""hume", "openai""#;
+    let quote = |number: &str| format!("\"{number}\"");
+    agents.push(Agent::parse("quick", &quick_agent(&quote(QUICK_NUMBER), both, ""))?);
+    let recorded = "disclosure = \"This call is recorded.\"\nrecording = true";
+    agents.push(Agent::parse("recorded", &quick_agent(&quote(RECORDED_NUMBER), both, recorded))?);
+    agents.push(Agent::parse("eager", &quick_agent("", both, "prepare = \"ringing\""))?);
+    AgentBook::new(agents).map_err(|errors| anyhow::anyhow!("{errors:?}"))
+}
+
+async fn start_twilio(base: &str, seed: u64, change: impl FnOnce(&mut TwilioConfig)) -> anyhow::Result<Twilio> {
+    let webhook = |path: &str| Some(Webhook::post(format!("{base}{path}")));
+    let mut config = TwilioConfig::new(AccountSid::from_number(1), AUTH_TOKEN, seed);
+    for number in [NUMBER, QUICK_NUMBER, RECORDED_NUMBER] {
+        config = config.with_number(number, webhook("/twilio/voice"));
+    }
+    for number in &mut config.numbers {
+        number.voice_fallback = webhook("/twilio/voice/fallback");
+        number.status_callback = webhook("/twilio/status");
+    }
+    config.call_interval = Duration::ZERO;
+    change(&mut config);
+    Ok(Twilio::start(config).await?)
+}
+
+/// The log goes where the test harness wants it; `RUST_LOG` says how much of it.
+fn init_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
+    // Of several tests in one process the first one sets it up.
+    drop(tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init());
+}
