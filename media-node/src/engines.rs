@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn keys_travel_in_headers_and_never_in_addresses() {
-        let hume = engines().request(&LinkRequest::Hume(wire::hume::connect::Connect::default())).unwrap();
+        let hume = engines().request(&LinkRequest::Hume(Box::default())).unwrap();
         assert_eq!(hume.uri(), "wss://api.hume.ai/v0/evi/chat?config_id=c-1");
         assert_eq!(hume.headers()["x-hume-api-key"], "the-hume-key");
         let openai = engines().request(&LinkRequest::OpenAi).unwrap();
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn an_agents_own_configuration_goes_first() {
         let connect = wire::hume::connect::Connect { config_id: Some("c-2".into()), ..Default::default() };
-        let request = engines().request(&LinkRequest::Hume(connect)).unwrap();
+        let request = engines().request(&LinkRequest::Hume(Box::new(connect))).unwrap();
         assert_eq!(request.uri(), "wss://api.hume.ai/v0/evi/chat?config_id=c-2");
     }
 

@@ -90,7 +90,7 @@ pub struct LinkId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkRequest {
     /// A chat with EVI.
-    Hume(wire::hume::connect::Connect),
+    Hume(Box<wire::hume::connect::Connect>),
     /// A session with OpenAI Realtime; the model is the shell's setting.
     OpenAi,
 }

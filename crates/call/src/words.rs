@@ -70,15 +70,13 @@ pub(crate) fn heard_part(text: &str, heard: u64, whole: u64) -> &str {
     let share = heard.saturating_mul(characters) / whole.max(1);
     let mut best = 0;
     let mut best_distance = share;
-    let mut position = 0u64;
     let mut before_is_space = true;
-    for (index, character) in text.char_indices().chain([(text.len(), ' ')]) {
+    for ((index, character), position) in text.char_indices().chain([(text.len(), ' ')]).zip(0u64..) {
         // A boundary lies where a word has just ended.
         if character.is_whitespace() && !before_is_space && position.abs_diff(share) <= best_distance {
             (best, best_distance) = (index, position.abs_diff(share));
         }
         before_is_space = character.is_whitespace();
-        position += 1;
     }
     &text[..best]
 }

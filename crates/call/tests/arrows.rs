@@ -29,7 +29,8 @@ fn root() -> &'static Path {
 
 fn manifest(member: &str) -> toml::Table {
     let path = root().join(member).join("Cargo.toml");
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).parse().unwrap()
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn names(manifest: &toml::Table, section: &str) -> BTreeSet<String> {

@@ -75,7 +75,7 @@ impl Hume {
     }
 
     pub(crate) fn dial(&mut self, outbox: &mut Outbox<'_>) {
-        outbox.open(CHAT, LinkRequest::Hume(self.connect.clone()));
+        outbox.open(CHAT, LinkRequest::Hume(Box::new(self.connect.clone())));
     }
 
     /// Settings do not survive a session, so they are the first message of each (Hume: "Session Settings").

@@ -29,11 +29,10 @@ impl Call {
                 }
             }
             None => {}
-            Some(seat) if !seat.ready => {
-                if now > seat.dialled_at + ENGINE_READY_WITHIN {
-                    self.successor_failed(now, LinkCause::Timeout);
-                }
+            Some(seat) if !seat.ready && now > seat.dialled_at + ENGINE_READY_WITHIN => {
+                self.successor_failed(now, LinkCause::Timeout);
             }
+            Some(seat) if !seat.ready => {}
             Some(_) if quiet || now_or_never => self.seat_successor(now),
             // Somebody has begun to speak: what is said now is unknown to the fresh session. The next quiet moment.
             Some(_) => self.discard_successor(),
