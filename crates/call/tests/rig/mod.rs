@@ -1,6 +1,6 @@
 //! Drives one call by hand: what happens, when, and what the call does about it, as a timeline.
 
-#![expect(dead_code, clippy::unwrap_used, reason = "each test uses what it needs, and may stop at the first surprise")]
+#![expect(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test uses what it needs, and may stop at the first surprise")]
 
 use std::time::{Duration, Instant};
 
