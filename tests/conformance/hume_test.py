@@ -8,7 +8,6 @@ import inspect
 import io
 import json
 import os
-import pathlib
 import urllib.parse
 import wave
 
@@ -312,7 +311,7 @@ def signature(key, body, timestamp):
 
 
 def test_webhooks_are_signed_as_humes_example_checks_them():
-    deliveries = [json.loads(line) for line in pathlib.Path(os.environ["WEBHOOKS"]).read_text(encoding="utf-8").splitlines()]
+    deliveries = judge.lines("WEBHOOKS")
     assert len(deliveries) >= 3
     for delivery in deliveries:
         expected = signature(delivery["key"], delivery["body"], delivery["timestamp"])
@@ -327,10 +326,10 @@ def test_our_receiver_is_given_deliveries_made_by_humes_example():
         chat_group_id="g", chat_id="c", end_time=1_790_000_060_123, duration_seconds=60, end_reason="USER_ENDED", event_name="chat_ended"
     )
     at, key = "1790000000", "a-webhook-signing-key"
-    lines = []
+    entries = []
     for event in (started, ended):
         body = event.json()
         good = signature(key, body, at)
         for sent, stamp, genuine in [(body, at, True), (body + " ", at, False), (body, "1790000001", False)]:
-            lines.append({"key": key, "body": sent, "timestamp": stamp, "signature": good, "genuine": genuine})
-    pathlib.Path(os.environ["SIGNED_OUT"]).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+            entries.append({"key": key, "body": sent, "timestamp": stamp, "signature": good, "genuine": genuine})
+    judge.write("SIGNED_OUT", entries)

@@ -11,10 +11,22 @@ import pathlib
 import pydantic
 
 
+def lines(name):
+    """The lines of JSON that the Rust side wrote, by the environment variable that says where."""
+    text = pathlib.Path(os.environ[name]).read_text(encoding="utf-8")
+    # Not splitlines: what the lines hold may have line separators of other alphabets.
+    return [json.loads(line) for line in text.split("\n") if line]
+
+
+def write(name, entries):
+    """The same the other way round."""
+    text = "".join(json.dumps(entry) + "\n" for entry in entries)
+    pathlib.Path(os.environ[name]).write_text(text, encoding="utf-8")
+
+
 def overheard():
     """All messages of all stories: dicts with story, wire, text, excused_keys, excused_types."""
-    path = pathlib.Path(os.environ["OVERHEARD"])
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return lines("OVERHEARD")
 
 
 def on(wire, lines):

@@ -68,7 +68,7 @@ impl Drop for Desk {
     }
 }
 
-/// Lets `<vendor>_test.py` judge.
+/// Lets every `<vendor>…_test.py` judge.
 ///
 /// # Panics
 /// If anything is not as the vendor would have it, with what `pytest` printed; or if there is no Python environment.
@@ -80,7 +80,7 @@ pub async fn judge(vendor: &str, environment: &[(&str, String)]) {
     command
         .current_dir(here)
         .args(["-m", "pytest", "-q", "--no-header", "--durations=3", "-p", "no:cacheprovider"])
-        .arg(format!("{vendor}_test.py"))
+        .args(tests_of(vendor, here))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         // All that is talked to is on this machine.
         .env("NO_PROXY", "*")
@@ -91,12 +91,21 @@ pub async fn judge(vendor: &str, environment: &[(&str, String)]) {
     }
     let output = match tokio::time::timeout(PATIENCE, command.output()).await {
         Ok(output) => output.unwrap_or_else(|error| panic!("python could not be started: {error}")),
-        Err(_) => panic!("{vendor}_test.py was not done after {PATIENCE:?}"),
+        Err(_) => panic!("the tests of {vendor} were not done after {PATIENCE:?}"),
     };
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{vendor}_test.py says:\n{said}");
+    assert!(output.status.success(), "the tests of {vendor} say:\n{said}");
     // Seen with --nocapture: what was judged, and how long it took.
     print(&said);
+}
+
+fn tests_of(vendor: &str, folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("invariant: the tests lie beside the manifest");
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut tests: Vec<String> = names.filter(|name| name.starts_with(vendor) && name.ends_with("_test.py")).collect();
+    tests.sort();
+    assert!(!tests.is_empty(), "there are no tests of {vendor} in {}", folder.display());
+    tests
 }
 
 #[expect(clippy::print_stdout, reason = "the judges' own words, for whoever runs a test with --nocapture")]
