@@ -1,0 +1,430 @@
+//! What is real, what is simulated, and everything that is wrong with that: one pure function of the environment.
+//!
+//! A service without credentials is simulated. For engines there is one more rule: as soon as one engine has credentials
+//! the others are left out instead, because a simulated engine that stands in for a real one would leave a person
+//! talking to a recording.
+//!
+//! Twilio with credentials and without a public address still starts: the log can be read, the doctor asked and the
+//! API used. What cannot be done then (calls) is said in the start table, with the way out.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use functions::PublicUrl;
+use functions::config::{ApiConfig, ConfigError, FallbackConfig, Lookup, StatusConfig, StoreConfig, TwilioConfig, VoiceConfig};
+
+use crate::environment::Environment;
+use crate::problem::Problem;
+
+/// The number that a simulated Twilio owns. It is set aside for fiction.
+pub const SIMULATED_NUMBER: &str = "+12025550100";
+
+/// The variables that are Twilio credentials, all or in part.
+const TWILIO: [&str; 7] = [
+    "TWILIO_ACCOUNT_SID",
+    "TWILIO_AUTH_TOKEN",
+    "TWILIO_PHONE_NUMBER",
+    "TWILIO_API_KEY",
+    "TWILIO_API_KEY_SECRET",
+    "TWILIO_API_SECRET",
+    "TWILIO_BASE_URL",
+];
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The variables.
+    pub environment: Environment,
+    /// Where to listen; port 0 for any.
+    pub listen: SocketAddr,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// Where the agents' files are.
+    pub agents_dir: PathBuf,
+    /// Twilio.
+    pub twilio: Service,
+    /// Hume EVI.
+    pub hume: Service,
+    /// OpenAI Realtime.
+    pub openai: Service,
+    /// Calls and recordings.
+    pub storage: Storage,
+}
+
+/// How a service is had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// With credentials.
+    Real,
+    /// By us.
+    Simulated,
+    /// Not at all.
+    LeftOut,
+}
+
+/// Where calls and recordings are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// In the data directory.
+    Embedded,
+    /// In a table and a bucket at AWS, or wherever the AWS settings point.
+    Aws {
+        /// The table.
+        table: String,
+        /// The bucket.
+        bucket: String,
+    },
+}
+
+/// The settings of all parts, read from a complete environment.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `/twilio/voice`.
+    pub voice: VoiceConfig,
+    /// `/twilio/voice/fallback`.
+    pub fallback: FallbackConfig,
+    /// `/twilio/status`.
+    pub status: StatusConfig,
+    /// `/v1`.
+    pub api: ApiConfig,
+    /// Twilio's REST interface.
+    pub twilio: TwilioConfig,
+    /// The media node.
+    pub node: media_node::Config,
+    /// The store.
+    pub store: StoreConfig,
+}
+
+impl Plan {
+    /// Decides, and finds everything that is wrong.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, each with its remedy.
+    pub fn read(environment: Environment) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let twilio = if TWILIO.iter().any(|name| environment.given(name).is_some()) { Service::Real } else { Service::Simulated };
+        let (hume, openai) = engines(&environment, &mut problems);
+        if twilio == Service::Real {
+            twilio_is_whole(&environment, &mut problems);
+        }
+        let port = port(&environment, &mut problems);
+        let host = host(&environment, &mut problems);
+        let plan = Self {
+            listen: SocketAddr::new(host, port),
+            data_dir: environment.given("DATA_DIR").unwrap_or(".switchboard").into(),
+            agents_dir: environment.given("AGENTS_DIR").unwrap_or("agents").into(),
+            twilio,
+            hume,
+            openai,
+            storage: storage(&environment),
+            environment,
+        };
+        // The same reading as at the start, with something in the place of what is not known before: what is found
+        // wrong now would be found wrong then.
+        if let Err(found) = plan.provisional().settings() {
+            for problem in found {
+                if !problems.iter().any(|known| known.name == problem.name) {
+                    problems.push(problem);
+                }
+            }
+        }
+        if problems.is_empty() { Ok(plan) } else { Err(problems) }
+    }
+
+    /// The data directory, whatever else may be wrong: for a command that only looks for a running process.
+    #[must_use]
+    pub fn data_dir_of(environment: &Environment) -> PathBuf {
+        environment.given("DATA_DIR").unwrap_or(".switchboard").into()
+    }
+
+    /// Whether Twilio could reach us at the address it is given.
+    #[must_use]
+    pub fn is_reachable(&self) -> bool {
+        let is_local = |url: &str| {
+            let host = url.split("://").nth(1).unwrap_or_default();
+            ["localhost", "127.", "[::1]"].iter().any(|local| host.starts_with(local))
+        };
+        match self.twilio {
+            Service::Simulated => true,
+            // Whoever answers for Twilio on this machine reaches this machine.
+            Service::Real if self.environment.given("TWILIO_BASE_URL").is_some_and(is_local) => true,
+            Service::Real | Service::LeftOut => self.environment.given("PUBLIC_BASE_URL").is_some_and(|url| !is_local(url)),
+        }
+    }
+
+    /// How long running calls are given at the end.
+    #[must_use]
+    pub fn drain_within(&self) -> Duration {
+        Duration::from_secs(self.environment.get("DRAIN_SECONDS").and_then(|text| text.parse().ok()).unwrap_or(110))
+    }
+
+    /// The settings of all parts.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong.
+    pub fn settings(&self) -> Result<Settings, Vec<Problem>> {
+        let source = |name: &str| self.environment.lookup(name);
+        let mut lookup = Lookup::new(&source);
+        // A store without a name is reported by whoever reads next.
+        let store = StoreConfig::read(&mut lookup);
+        let voice = VoiceConfig::read(&mut lookup);
+        let fallback = FallbackConfig::read(&mut lookup);
+        let status = StatusConfig::read(&mut lookup);
+        let api = ApiConfig::read(&mut lookup);
+        let twilio = TwilioConfig::read(&mut lookup);
+        let node = media_node::Config::from_lookup(&source);
+        let mut problems = Vec::new();
+        let mut note = |problem: Problem| {
+            if !problems.iter().any(|known: &Problem| known.name == problem.name) {
+                problems.push(problem);
+            }
+        };
+        let errors: [Option<&ConfigError>; 5] =
+            [voice.as_ref().err(), fallback.as_ref().err(), status.as_ref().err(), api.as_ref().err(), twilio.as_ref().err()];
+        for problem in errors.into_iter().flatten().flat_map(|error| &error.0) {
+            note(Problem::new(&problem.name, &problem.what, &problem.remedy));
+        }
+        for text in node.as_ref().err().into_iter().flat_map(|error| &error.0) {
+            note(from_sentence(text));
+        }
+        match (voice, fallback, status, api, twilio, node) {
+            (Ok(mut voice), Ok(fallback), Ok(status), Ok(mut api), Ok(twilio), Ok(node)) => {
+                voice.simulated = self.twilio == Service::Simulated;
+                api.simulated = voice.simulated;
+                let port = node.listen.port();
+                api.local_origins = vec![format!("http://localhost:{port}"), format!("http://127.0.0.1:{port}")];
+                Ok(Settings { voice, fallback, status, api, twilio, node, store })
+            }
+            _ => Err(problems),
+        }
+    }
+
+    /// The settings with something in the place of what is only known once the program runs: for the doctor, who looks
+    /// at what lies outside.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong.
+    pub fn provisional_settings(&self) -> Result<Settings, Vec<Problem>> {
+        self.provisional().settings()
+    }
+
+    /// Fills in what is known once the program listens at this address.
+    pub fn fill_address(&mut self, address: SocketAddr) {
+        let local = local_url(address);
+        self.environment.set("PORT", address.port().to_string());
+        self.environment.fill("NODE_ADDRESS", &local);
+        self.environment.fill("PUBLIC_BASE_URL", &local);
+        self.environment.fill("TABLE_NAME", "switchboard");
+        self.environment.fill("BUCKET_NAME", "switchboard");
+    }
+
+    /// Fills in the way to the simulated Twilio.
+    pub fn fill_twilio(&mut self, account_sid: &str, auth_token: &str, base_url: &str) {
+        self.environment.fill("TWILIO_ACCOUNT_SID", account_sid);
+        self.environment.fill("TWILIO_AUTH_TOKEN", auth_token);
+        self.environment.fill("TWILIO_PHONE_NUMBER", SIMULATED_NUMBER);
+        self.environment.fill("TWILIO_BASE_URL", base_url);
+    }
+
+    /// Fills in the way to a simulated engine.
+    pub fn fill_engine(&mut self, name: &str, base_url: &str) {
+        self.environment.fill(&format!("{name}_API_KEY"), "simulated");
+        self.environment.fill(&format!("{name}_BASE_URL"), base_url);
+    }
+
+    fn provisional(&self) -> Self {
+        let mut plan = self.clone();
+        let port = if self.listen.port() == 0 { 8080 } else { self.listen.port() };
+        plan.fill_address(SocketAddr::new(self.listen.ip(), port));
+        plan.environment.set("HOST", self.listen.ip().to_string());
+        plan.environment.fill("STREAM_SECRET", "a secret that is never used");
+        plan.environment.fill("API_TOKENS", format!("nobody:viewer:{}", "0".repeat(64)));
+        if self.twilio == Service::Simulated {
+            plan.fill_twilio(&format!("AC{}", "0".repeat(32)), "never used", "http://127.0.0.1:9");
+        }
+        for (name, service) in [("HUME", self.hume), ("OPENAI", self.openai)] {
+            if service == Service::Simulated {
+                plan.fill_engine(name, "http://127.0.0.1:9");
+            }
+        }
+        plan
+    }
+}
+
+/// Where this machine's own programs reach an address that we listen at.
+#[must_use]
+pub fn local_url(address: SocketAddr) -> String {
+    let ip = if address.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address.ip() };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+fn engines(environment: &Environment, problems: &mut Vec<Problem>) -> (Service, Service) {
+    let mut has_key = |name: &str| {
+        let (key, url) = (format!("{name}_API_KEY"), format!("{name}_BASE_URL"));
+        let has_key = environment.given(&key).is_some();
+        if !has_key && environment.given(&url).is_some() {
+            let remedy = format!("set {key} as well (to anything, if nobody checks it there), or leave {url} out");
+            problems.push(Problem::new(key, format!("is not set, although {url} is"), remedy));
+        }
+        has_key || environment.given(&url).is_some()
+    };
+    match (has_key("HUME"), has_key("OPENAI")) {
+        (false, false) => (Service::Simulated, Service::Simulated),
+        (hume, openai) => {
+            let service = |real| if real { Service::Real } else { Service::LeftOut };
+            (service(hume), service(openai))
+        }
+    }
+}
+
+fn twilio_is_whole(environment: &Environment, problems: &mut Vec<Problem>) {
+    let where_from = [
+        ("TWILIO_ACCOUNT_SID", "copy it from Twilio's console"),
+        ("TWILIO_AUTH_TOKEN", "copy it from Twilio's console (webhooks are signed with it, also when an API key is used)"),
+        ("TWILIO_PHONE_NUMBER", "set it to a number of your account in E.164, such as +12025550123"),
+    ];
+    for (name, remedy) in where_from {
+        if environment.given(name).is_none() {
+            let remedy = format!("{remedy}; or leave out all TWILIO_ variables, and Twilio is simulated");
+            problems.push(Problem::new(name, "is not set, although other TWILIO_ variables are", remedy));
+        }
+    }
+    let public = environment.given("PUBLIC_BASE_URL").map(str::parse::<PublicUrl>);
+    if let Some(Err(error)) = public {
+        let remedy = "set it to the https:// address at which Twilio reaches this program, such as a tunnel's";
+        problems.push(Problem::new("PUBLIC_BASE_URL", error.to_string(), remedy));
+    }
+}
+
+fn port(environment: &Environment, problems: &mut Vec<Problem>) -> u16 {
+    match environment.given("PORT").map(str::parse::<u16>) {
+        None => 8080,
+        Some(Ok(port)) => port,
+        Some(Err(_)) => {
+            problems.push(Problem::new("PORT", "is not a port", "use a number from 1 to 65535, or 0 for any; leave it out for 8080"));
+            8080
+        }
+    }
+}
+
+fn host(environment: &Environment, problems: &mut Vec<Problem>) -> IpAddr {
+    let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    match environment.given("HOST") {
+        None | Some("localhost") => local,
+        Some(text) => text.parse().unwrap_or_else(|_| {
+            let remedy = "use 127.0.0.1 for this machine only, 0.0.0.0 or :: for all networks";
+            problems.push(Problem::new("HOST", "is not an IP address", remedy));
+            local
+        }),
+    }
+}
+
+fn storage(environment: &Environment) -> Storage {
+    match (environment.given("TABLE_NAME"), environment.given("BUCKET_NAME")) {
+        (None, None) => Storage::Embedded,
+        (table, bucket) => {
+            Storage::Aws { table: table.unwrap_or_default().to_owned(), bucket: bucket.unwrap_or_default().to_owned() }
+        }
+    }
+}
+
+/// A node's problem is a sentence that begins with the variable's name and gives the remedy after a semicolon.
+fn from_sentence(text: &str) -> Problem {
+    let (what, remedy) = text.split_once("; ").unwrap_or((text, "see the README for what it can be"));
+    match what.split_once(' ') {
+        Some((name, what)) if name.chars().all(|c| c.is_ascii_uppercase() || c == '_') => Problem::new(name, what, remedy),
+        Some(_) | None => Problem::new("The configuration:", what, remedy),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Plan, Vec<Problem>> {
+        Plan::read(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    fn names(problems: &[Problem]) -> Vec<&str> {
+        problems.iter().map(|problem| problem.name.as_str()).collect()
+    }
+
+    const ACCOUNT: (&str, &str) = ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000002");
+
+    #[test]
+    fn without_any_variable_everything_is_simulated() {
+        let plan = read(&[]).unwrap();
+        assert_eq!((plan.twilio, plan.hume, plan.openai), (Service::Simulated, Service::Simulated, Service::Simulated));
+        assert_eq!((plan.storage.clone(), plan.listen.to_string().as_str()), (Storage::Embedded, "127.0.0.1:8080"));
+        assert!(plan.is_reachable());
+    }
+
+    #[test]
+    fn credentials_and_a_public_address_are_enough_for_a_real_call() {
+        let plan = read(&[
+            ACCOUNT,
+            ("TWILIO_AUTH_TOKEN", "token"),
+            ("TWILIO_PHONE_NUMBER", "+12025550123"),
+            ("OPENAI_API_KEY", "key"),
+            ("PUBLIC_BASE_URL", "https://voice.example.com"),
+        ])
+        .unwrap();
+        assert_eq!((plan.twilio, plan.hume, plan.openai), (Service::Real, Service::LeftOut, Service::Real));
+        assert!(plan.is_reachable());
+    }
+
+    #[test]
+    fn without_a_public_address_it_starts_and_knows_that_twilio_cannot_reach_it() {
+        let credentials = [ACCOUNT, ("TWILIO_AUTH_TOKEN", "token"), ("TWILIO_PHONE_NUMBER", "+12025550123")];
+        assert!(!read(&credentials).unwrap().is_reachable());
+        let loopback = [&credentials[..], &[("PUBLIC_BASE_URL", "http://localhost:8080")]].concat();
+        assert!(!read(&loopback).unwrap().is_reachable());
+        let stand_in = [&credentials[..], &[("TWILIO_BASE_URL", "http://127.0.0.1:4010")]].concat();
+        assert!(read(&stand_in).unwrap().is_reachable());
+    }
+
+    #[test]
+    fn half_of_the_credentials_are_a_problem_each_with_both_ways_out() {
+        let problems = read(&[ACCOUNT]).unwrap_err();
+        assert_eq!(names(&problems), ["TWILIO_AUTH_TOKEN", "TWILIO_PHONE_NUMBER"]);
+        assert!(problems.iter().all(|problem| problem.remedy.contains("simulated")), "{problems:?}");
+    }
+
+    #[test]
+    fn all_problems_come_at_once_and_each_variable_once() {
+        let problems = read(&[
+            ("PORT", "http"),
+            ("HOST", "example.com"),
+            ("HUME_BASE_URL", "https://evi.example.com"),
+            ("STREAM_SECRET", "short"),
+            ("API_TOKENS", "hunter2"),
+            ("TIME_ZONE", "Mars/Olympus"),
+            ("CAPACITY", "many"),
+            ("MAX_CALLS", "0"),
+            ("ALLOWED_COUNTRIES", "XX"),
+            ("TABLE_NAME", "calls"),
+        ])
+        .unwrap_err();
+        let mut found = names(&problems);
+        found.sort_unstable();
+        let expected = [
+            "ALLOWED_COUNTRIES", "API_TOKENS", "BUCKET_NAME", "CAPACITY", "HOST", "HUME_API_KEY", "MAX_CALLS", "PORT",
+            "STREAM_SECRET", "TIME_ZONE",
+        ];
+        assert_eq!(found, expected);
+        assert!(problems.iter().all(|problem| !problem.remedy.is_empty()));
+        assert!(!format!("{problems:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn all_networks_need_no_address_of_the_node_on_one_machine() {
+        let mut plan = read(&[("HOST", "0.0.0.0"), ("PORT", "0")]).unwrap();
+        plan.fill_address("0.0.0.0:4711".parse().unwrap());
+        assert_eq!(plan.environment.get("NODE_ADDRESS"), Some("http://127.0.0.1:4711"));
+        assert_eq!(plan.environment.get("PUBLIC_BASE_URL"), Some("http://127.0.0.1:4711"));
+    }
+}
