@@ -3,8 +3,8 @@
 //! A list is led by the index of time; filters are applied to what it yields. A page may be short and still have a
 //! cursor: a request looks at 1,000 calls at most.
 
-use axum::extract::Path;
 use axum::Json;
+use axum::extract::Path;
 use call::CallId;
 use call::agent::EngineKind;
 use http::StatusCode;
@@ -80,7 +80,9 @@ impl ListCalls {
             from: read(&mut errors, "from", self.from.as_deref(), |text| day(text, time_zone, false)),
             until: read(&mut errors, "to", self.to.as_deref(), |text| day(text, time_zone, true)),
             phone: read(&mut errors, "phone", self.phone.as_deref(), short),
-            direction: read(&mut errors, "direction", self.direction.as_deref(), |text| word(text, "inbound, outbound")),
+            direction: read(&mut errors, "direction", self.direction.as_deref(), |text| {
+                word(text, "inbound, outbound")
+            }),
             status: read(&mut errors, "status", self.status.as_deref(), |text| {
                 word(text, "queued, ringing, in_progress, completed, busy, no_answer, failed, canceled")
             }),
@@ -233,12 +235,14 @@ mod tests {
 
     #[test]
     fn days_are_inclusive_and_of_the_configured_time_zone() {
-        let query = ListCalls { from: Some("2026-03-29".into()), to: Some("2026-03-29".into()), ..ListCalls::default() };
+        let query =
+            ListCalls { from: Some("2026-03-29".into()), to: Some("2026-03-29".into()), ..ListCalls::default() };
         let filters = query.understood(&TimeZone::get("Europe/Berlin").unwrap()).unwrap();
         // The clocks go forward on that day: it has 23 hours.
         assert_eq!(filters.from.unwrap().to_string(), "2026-03-28T23:00:00.000Z");
         assert_eq!(filters.until.unwrap().to_string(), "2026-03-29T22:00:00.000Z");
-        let backwards = ListCalls { from: Some("2026-03-30".into()), to: Some("2026-03-29".into()), ..ListCalls::default() };
+        let backwards =
+            ListCalls { from: Some("2026-03-30".into()), to: Some("2026-03-29".into()), ..ListCalls::default() };
         assert!(backwards.understood(&TimeZone::UTC).is_err());
     }
 }

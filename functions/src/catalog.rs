@@ -71,7 +71,9 @@ struct NodeShown {
 pub(crate) async fn nodes(api: Api<Viewer>) -> Result<Json<NodesShown>, Problem> {
     let now = api.store.now();
     let nodes = api.store.nodes().await?;
-    Ok(Json(NodesShown { nodes: nodes.into_iter().map(|node| NodeShown { alive: node.is_alive(now), node }).collect() }))
+    Ok(Json(NodesShown {
+        nodes: nodes.into_iter().map(|node| NodeShown { alive: node.is_alive(now), node }).collect(),
+    }))
 }
 
 #[derive(Debug, Serialize)]

@@ -15,10 +15,10 @@ mod people;
 mod signed;
 
 pub use api::{Admin, Api, Operator, Viewer};
+pub(crate) use api::{SESSION_COOKIE, bearer, unauthorised};
 pub use body::{Content, Query, read_bytes};
 pub use limits::{Limits, Quotas};
 pub use outermost::finish;
-pub(crate) use api::{SESSION_COOKIE, bearer, unauthorised};
 pub(crate) use people::SESSION_S;
 pub use people::{ApiTokens, ApiTokensError, People, Person, Role, SessionKeys};
 pub use signed::{Callback, Mention, Signed, Webhooks};

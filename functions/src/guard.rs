@@ -161,15 +161,18 @@ pub fn has_e164_shape(text: &str) -> bool {
 #[must_use]
 pub fn country_of(number: &str) -> Option<String> {
     let parsed = has_e164_shape(number).then(|| phonenumber::parse(None, number).ok())??;
-    if parsed.is_valid() {
-        return parsed.country().id().map(|id| id.as_ref().to_owned());
+    let is_itself = parsed.format().mode(phonenumber::Mode::E164).to_string() == number;
+    if let Some(country) = parsed.country().id().filter(|_| is_itself && parsed.is_valid()) {
+        return Some(country.as_ref().to_owned());
     }
-    // Some countries, Italy first, dial a zero that belongs to the number; the library drops it. The digits as they are
-    // written decide.
+    // Some countries, Italy first, dial a zero that belongs to the number; the library drops it. The digits as they
+    // are written decide.
     let code = parsed.code().value();
     let written = number.strip_prefix('+')?.strip_prefix(&code.to_string())?;
     let countries = DATABASE.by_code(&code).filter(|_| written.starts_with('0'))?;
-    let fits = |country: &&phonenumber::Metadata| country.descriptors().fixed_line().is_some_and(|line| line.is_match(written));
+    let fits = |country: &&phonenumber::Metadata| {
+        country.descriptors().fixed_line().is_some_and(|line| line.is_match(written))
+    };
     countries.into_iter().find(fits).map(|country| country.id().to_owned())
 }
 
@@ -210,7 +213,9 @@ mod tests {
     #[test]
     fn numbers_of_allowed_countries_are_called() {
         let guard = guard(&["US", "GB", "DE", "IT"]);
-        for number in ["+12025550123", "+18005550100", "+442079460123", "+447400123456", "+493023125123", "+390612345678"] {
+        for number in
+            ["+12025550123", "+18005550100", "+442079460123", "+447400123456", "+493023125123", "+390612345678"]
+        {
             assert_eq!(guard.check(number), Ok(()), "{number}");
         }
     }
@@ -233,8 +238,16 @@ mod tests {
     fn what_costs_extra_is_refused_even_at_home() {
         let guard = guard(&["US", "GB", "DE"]);
         for number in [
-            "+19005550123", "+449012345678", "+448431234567", "+447012345678", "+499001234567", "+88161234567",
-            "+870773111632", "+882161234567", "+979123456789", "+80012345678",
+            "+19005550123",
+            "+449012345678",
+            "+448431234567",
+            "+447012345678",
+            "+499001234567",
+            "+88161234567",
+            "+870773111632",
+            "+882161234567",
+            "+979123456789",
+            "+80012345678",
         ] {
             let error = guard.check(number).unwrap_err();
             assert!(matches!(error, NumberError::Costly(_)), "{number}: {error:?}");
@@ -252,7 +265,17 @@ mod tests {
     #[test]
     fn what_is_no_number_hears_what_a_good_one_looks_like() {
         let guard = guard(&["US"]);
-        for number in ["", "911", "+1911", "2025550123", "+1 202 555 0123", "+12025550123x", "+0123456789", "tel:+1", "+1202555012"] {
+        for number in [
+            "",
+            "911",
+            "+1911",
+            "2025550123",
+            "+1 202 555 0123",
+            "+12025550123x",
+            "+0123456789",
+            "tel:+1",
+            "+1202555012",
+        ] {
             let error = guard.check(number).unwrap_err();
             assert!(error.to_string().contains("+12025550123"), "{number}: {error}");
             assert!(!error.is_policy());

@@ -33,7 +33,11 @@ pub(crate) async fn next(State(state): State<VoiceState>, signed: Signed<VoiceRe
         Known::Call(call) => *call,
         Known::NotYet | Known::Wrong => {
             tracing::warn!(call.sid = %request.call_sid, "a stream of an unknown call has ended");
-            let gone = if request.is_in_progress() { Twiml(Sentence::Unavailable.and_goodbye("en")) } else { Twiml::nothing() };
+            let gone = if request.is_in_progress() {
+                Twiml(Sentence::Unavailable.and_goodbye("en"))
+            } else {
+                Twiml::nothing()
+            };
             return Ok(gone);
         }
     };

@@ -125,7 +125,13 @@ impl Nodes {
     }
 
     /// Sends a signed request; the body of a 200, none of another success.
-    async fn send(&self, address: &str, method: Method, path: &str, body: Vec<u8>) -> Result<Option<Vec<u8>>, NodeError> {
+    async fn send(
+        &self,
+        address: &str,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Option<Vec<u8>>, NodeError> {
         let request = signed::Request { method: method.as_str(), path, body: &body };
         let signature = signed::sign(&self.secrets, request, self.store.now().as_ms() / 1_000);
         let url = format!("{}{path}", address.trim_end_matches('/'));

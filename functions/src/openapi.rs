@@ -21,14 +21,17 @@ struct Operation {
 }
 
 const JSON: &str = "application/json";
-const READ: Operation =
-    Operation { method: "get", path: "", summary: "", role: Some(Role::Viewer), query: &[], body: None, answer: (200, JSON, None) };
-const STEER: Operation = Operation {
-    method: "post",
-    role: Some(Role::Operator),
-    answer: (202, JSON, Some("Call")),
-    ..READ
+const READ: Operation = Operation {
+    method: "get",
+    path: "",
+    summary: "",
+    role: Some(Role::Viewer),
+    query: &[],
+    body: None,
+    answer: (200, JSON, None),
 };
+const STEER: Operation =
+    Operation { method: "post", role: Some(Role::Operator), answer: (202, JSON, Some("Call")), ..READ };
 
 const LIST_QUERY: &[(&str, &str)] = &[
     ("from", "The first day, as in 2026-01-31, in the configured time zone."),
@@ -55,9 +58,27 @@ const OPERATIONS: &[Operation] = &[
         body: Some("SignIn"),
         ..READ
     },
-    Operation { method: "delete", path: "/v1/session", summary: "Sign a browser out.", role: None, answer: (204, "", None), ..READ },
-    Operation { method: "post", path: "/v1/live", summary: "Addresses of the nodes' live sockets, and a token for a minute.", ..READ },
-    Operation { path: "/v1/calls", summary: "Calls, newest first.", query: LIST_QUERY, answer: (200, JSON, Some("CallPage")), ..READ },
+    Operation {
+        method: "delete",
+        path: "/v1/session",
+        summary: "Sign a browser out.",
+        role: None,
+        answer: (204, "", None),
+        ..READ
+    },
+    Operation {
+        method: "post",
+        path: "/v1/live",
+        summary: "Addresses of the nodes' live sockets, and a token for a minute.",
+        ..READ
+    },
+    Operation {
+        path: "/v1/calls",
+        summary: "Calls, newest first.",
+        query: LIST_QUERY,
+        answer: (200, JSON, Some("CallPage")),
+        ..READ
+    },
     Operation {
         path: "/v1/calls",
         summary: "Place a call. Needs the header Idempotency-Key; the same key with the same body is the same call.",
@@ -93,10 +114,26 @@ const OPERATIONS: &[Operation] = &[
         answer: (200, "audio/wav", None),
         ..READ
     },
-    Operation { method: "head", path: "/v1/calls/{id}/recording", summary: "The recording's size.", answer: (200, "", None), ..READ },
-    Operation { path: "/v1/calls/{id}/waveform", summary: "How loud both voices are.", answer: (200, JSON, Some("Waveform")), ..READ },
+    Operation {
+        method: "head",
+        path: "/v1/calls/{id}/recording",
+        summary: "The recording's size.",
+        answer: (200, "", None),
+        ..READ
+    },
+    Operation {
+        path: "/v1/calls/{id}/waveform",
+        summary: "How loud both voices are.",
+        answer: (200, JSON, Some("Waveform")),
+        ..READ
+    },
     Operation { path: "/v1/calls/{id}/hangup", summary: "End a call.", ..STEER },
-    Operation { path: "/v1/calls/{id}/transfer", summary: "Connect the caller with somebody else.", body: Some("Transfer"), ..STEER },
+    Operation {
+        path: "/v1/calls/{id}/transfer",
+        summary: "Connect the caller with somebody else.",
+        body: Some("Transfer"),
+        ..STEER
+    },
     Operation { path: "/v1/calls/{id}/say", summary: "Let the agent say something.", body: Some("Say"), ..STEER },
     Operation {
         path: "/v1/calls/{id}/instructions",
@@ -147,7 +184,8 @@ impl Operation {
             parameters.push(json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
         }
         for (name, text) in self.query {
-            parameters.push(json!({ "name": name, "in": "query", "description": text, "schema": { "type": "string" } }));
+            parameters
+                .push(json!({ "name": name, "in": "query", "description": text, "schema": { "type": "string" } }));
         }
         if self.body == Some("PlaceCall") {
             let key = json!({ "name": "Idempotency-Key", "in": "header", "required": true, "schema": { "type": "string", "maxLength": 255 } });

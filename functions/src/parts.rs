@@ -105,7 +105,11 @@ fn shown(entry: &Entry) -> serde_json::Value {
     shown
 }
 
-pub(crate) async fn recording(api: Api<Viewer>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn recording(
+    api: Api<Viewer>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let call = api.recorded(&id).await?;
     let range = headers.get(RANGE).and_then(|range| ByteRange::parse(range.to_str().ok()?));
     let range = match (range, api.part_bytes_max) {
@@ -174,7 +178,8 @@ impl ApiInner {
             Some(RecordingState::Ready) => Ok(call),
             Some(RecordingState::Pending) => {
                 let detail = "the recording is joined a few seconds after the call's end; try again then";
-                let problem = Problem::new(StatusCode::NOT_FOUND, "recording-pending", "The recording is not ready", detail);
+                let problem =
+                    Problem::new(StatusCode::NOT_FOUND, "recording-pending", "The recording is not ready", detail);
                 Err(problem.after(std::time::Duration::from_secs(5)))
             }
             Some(RecordingState::Empty) => Err(Problem::not_found("any sound of this call")),

@@ -134,7 +134,12 @@ pub(crate) async fn place(
 
 fn key_used() -> Problem {
     let detail = "this Idempotency-Key was used within 24 hours for another request; use a new one";
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The key belongs to another request", detail)
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "idempotency-key-reused",
+        "The key belongs to another request",
+        detail,
+    )
 }
 
 fn idempotency(user: &str, headers: &HeaderMap, request: &PlaceCall) -> Result<Idempotency, Problem> {
@@ -240,7 +245,8 @@ impl ApiInner {
             Asked::NotSent(why) => {
                 self.give_up(&call, &format!("Twilio could not be reached: {why}")).await?;
                 let detail = "the call was not placed; try again with a new Idempotency-Key";
-                Err(Problem::new(StatusCode::BAD_GATEWAY, "twilio-unreachable", "Twilio cannot be reached", detail).because(why))
+                Err(Problem::new(StatusCode::BAD_GATEWAY, "twilio-unreachable", "Twilio cannot be reached", detail)
+                    .because(why))
             }
             // It may ring or not; asking again could make it ring twice.
             Asked::Unknown(why) => {
@@ -310,6 +316,7 @@ fn refused_by_twilio(error: &RestError) -> Problem {
     };
     let detail = format!("{what}: {} (a new try needs a new Idempotency-Key)", error.message);
     let problem = Problem::new(status, "twilio-refuses", "Twilio refuses the call", detail);
-    let problem = if status == StatusCode::TOO_MANY_REQUESTS { problem.after(Duration::from_secs(10)) } else { problem };
+    let problem =
+        if status == StatusCode::TOO_MANY_REQUESTS { problem.after(Duration::from_secs(10)) } else { problem };
     problem.because(format!("HTTP {}, Twilio {}", error.status, error.code.unwrap_or_default()))
 }

@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn the_description_has_every_route_and_no_other() {
-        let routes: BTreeSet<String> = Routes::all().names.iter().map(|(method, path)| format!("{method} {path}")).collect();
+        let routes: BTreeSet<String> =
+            Routes::all().names.iter().map(|(method, path)| format!("{method} {path}")).collect();
         let mut described = BTreeSet::new();
         let description = openapi::description();
         for (path, methods) in description["paths"].as_object().unwrap() {

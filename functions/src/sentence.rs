@@ -47,18 +47,42 @@ impl Language {
 impl Sentence {
     const fn text(self, language: Language) -> &'static str {
         match (self, language) {
-            (Self::Unavailable, Language::English) => "I'm sorry, we cannot take your call right now. Please try again later. Goodbye.",
-            (Self::Unavailable, Language::German) => "Es tut mir leid, wir können Ihren Anruf gerade nicht annehmen. Bitte versuchen Sie es später noch einmal. Auf Wiederhören.",
-            (Self::Unavailable, Language::Spanish) => "Lo siento, en este momento no podemos atender su llamada. Por favor, inténtelo más tarde. Adiós.",
-            (Self::Unavailable, Language::French) => "Je suis désolé, nous ne pouvons pas prendre votre appel pour le moment. Veuillez réessayer plus tard. Au revoir.",
-            (Self::Broken, Language::English) => "I'm sorry, the connection keeps breaking. Please call again later. Goodbye.",
-            (Self::Broken, Language::German) => "Es tut mir leid, die Verbindung bricht immer wieder ab. Bitte rufen Sie später noch einmal an. Auf Wiederhören.",
-            (Self::Broken, Language::Spanish) => "Lo siento, la conexión se corta una y otra vez. Por favor, llame más tarde. Adiós.",
-            (Self::Broken, Language::French) => "Je suis désolé, la connexion est sans cesse coupée. Veuillez rappeler plus tard. Au revoir.",
-            (Self::NotReached, Language::English) => "I'm sorry, nobody could be reached. Please call again later. Goodbye.",
-            (Self::NotReached, Language::German) => "Es tut mir leid, es war niemand zu erreichen. Bitte rufen Sie später noch einmal an. Auf Wiederhören.",
-            (Self::NotReached, Language::Spanish) => "Lo siento, no se ha podido localizar a nadie. Por favor, llame más tarde. Adiós.",
-            (Self::NotReached, Language::French) => "Je suis désolé, personne n'a pu être joint. Veuillez rappeler plus tard. Au revoir.",
+            (Self::Unavailable, Language::English) => {
+                "I'm sorry, we cannot take your call right now. Please try again later. Goodbye."
+            }
+            (Self::Unavailable, Language::German) => {
+                "Es tut mir leid, wir können Ihren Anruf gerade nicht annehmen. Bitte versuchen Sie es später noch einmal. Auf Wiederhören."
+            }
+            (Self::Unavailable, Language::Spanish) => {
+                "Lo siento, en este momento no podemos atender su llamada. Por favor, inténtelo más tarde. Adiós."
+            }
+            (Self::Unavailable, Language::French) => {
+                "Je suis désolé, nous ne pouvons pas prendre votre appel pour le moment. Veuillez réessayer plus tard. Au revoir."
+            }
+            (Self::Broken, Language::English) => {
+                "I'm sorry, the connection keeps breaking. Please call again later. Goodbye."
+            }
+            (Self::Broken, Language::German) => {
+                "Es tut mir leid, die Verbindung bricht immer wieder ab. Bitte rufen Sie später noch einmal an. Auf Wiederhören."
+            }
+            (Self::Broken, Language::Spanish) => {
+                "Lo siento, la conexión se corta una y otra vez. Por favor, llame más tarde. Adiós."
+            }
+            (Self::Broken, Language::French) => {
+                "Je suis désolé, la connexion est sans cesse coupée. Veuillez rappeler plus tard. Au revoir."
+            }
+            (Self::NotReached, Language::English) => {
+                "I'm sorry, nobody could be reached. Please call again later. Goodbye."
+            }
+            (Self::NotReached, Language::German) => {
+                "Es tut mir leid, es war niemand zu erreichen. Bitte rufen Sie später noch einmal an. Auf Wiederhören."
+            }
+            (Self::NotReached, Language::Spanish) => {
+                "Lo siento, no se ha podido localizar a nadie. Por favor, llame más tarde. Adiós."
+            }
+            (Self::NotReached, Language::French) => {
+                "Je suis désolé, personne n'a pu être joint. Veuillez rappeler plus tard. Au revoir."
+            }
             (Self::Moment, Language::English) => "I'm sorry, one moment please.",
             (Self::Moment, Language::German) => "Es tut mir leid, einen Moment bitte.",
             (Self::Moment, Language::Spanish) => "Lo siento, un momento por favor.",
@@ -93,7 +117,9 @@ mod tests {
 
     #[test]
     fn a_sentence_is_in_the_agents_language_or_in_english() {
-        for (tag, expected) in [("de", "de-DE"), ("es-MX", "es-ES"), ("fr-CA", "fr-FR"), ("en", "en-US"), ("ja", "en-US")] {
+        for (tag, expected) in
+            [("de", "de-DE"), ("es-MX", "es-ES"), ("fr-CA", "fr-FR"), ("en", "en-US"), ("ja", "en-US")]
+        {
             let Verb::Say(say) = Sentence::Unavailable.say(tag) else { panic!("it is said") };
             assert_eq!(say.language.as_deref(), Some(expected));
         }

@@ -30,14 +30,19 @@ struct SignedIn {
     role: Role,
 }
 
-pub(crate) async fn sign_in(State(state): State<ApiState>, headers: HeaderMap, body: Bytes) -> Result<Response, Problem> {
+pub(crate) async fn sign_in(
+    State(state): State<ApiState>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
     let api = state.inner();
     check_origin(api, &headers)?;
     let token = match crate::door::bearer(&headers) {
         Some(token) => token.to_owned(),
         None if body.len() <= BODY_BYTES_MAX => {
-            let body: SignIn = serde_json::from_slice(&body)
-                .map_err(|_| Problem::invalid("body", "send a token as {\"token\": \"…\"} or in Authorization: Bearer"))?;
+            let body: SignIn = serde_json::from_slice(&body).map_err(|_| {
+                Problem::invalid("body", "send a token as {\"token\": \"…\"} or in Authorization: Bearer")
+            })?;
             body.token
         }
         None => return Err(Problem::invalid("body", "it is too long for a token")),

@@ -10,8 +10,8 @@ use call::CallId;
 use call::agent::PrepareAt;
 use http::StatusCode;
 use store::{Adopted, CallRecord, Moment, Recorded, Status, StatusFact, StoreError};
-use wire::twilio::form::{CallStatus, StatusCallback, StreamCallback, StreamEvent};
 use wire::twilio::CallSid;
+use wire::twilio::form::{CallStatus, StatusCallback, StreamCallback, StreamEvent};
 
 use crate::connect::prepare_of;
 use crate::door::{Signed, finish};
@@ -69,11 +69,15 @@ async fn stream(State(state): State<StatusState>, signed: Signed<StreamCallback>
     };
     let error = callback.error.as_deref().unwrap_or_default();
     match &callback.event {
-        StreamEvent::Error => tracing::warn!(call.id = %call.id, epoch = call.epoch, error, "Twilio reports a stream's error"),
+        StreamEvent::Error => {
+            tracing::warn!(call.id = %call.id, epoch = call.epoch, error, "Twilio reports a stream's error")
+        }
         StreamEvent::Started | StreamEvent::Stopped => {
             tracing::debug!(call.id = %call.id, event = callback.event.as_str(), "Twilio reports a stream's life");
         }
-        StreamEvent::Other(event) => tracing::warn!(call.id = %call.id, event, "Twilio reports an unknown stream event"),
+        StreamEvent::Other(event) => {
+            tracing::warn!(call.id = %call.id, event, "Twilio reports an unknown stream event")
+        }
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -54,7 +54,9 @@ pub(crate) async fn hang_up(api: Api<Operator>, Path(id): Path<String>) -> Accep
     {
         match api.nodes.command(node, call.id, &Command::HangUp { by: EndedBy::Operator }).await {
             Ok(()) => return Ok((StatusCode::ACCEPTED, Json(call))),
-            Err(error) => tracing::warn!(call.id = %call.id, node, %error, "the node does not hang up, so Twilio is asked to"),
+            Err(error) => {
+                tracing::warn!(call.id = %call.id, node, %error, "the node does not hang up, so Twilio is asked to")
+            }
         }
     }
     api.end_at_twilio(&call).await?;
@@ -77,7 +79,11 @@ pub(crate) async fn say(api: Api<Operator>, Path(id): Path<String>, Content(body
     api.forward(&id, Command::Say { text }).await
 }
 
-pub(crate) async fn instruct(api: Api<Operator>, Path(id): Path<String>, Content(body): Content<Instructions>) -> Accepted {
+pub(crate) async fn instruct(
+    api: Api<Operator>,
+    Path(id): Path<String>,
+    Content(body): Content<Instructions>,
+) -> Accepted {
     let instructions = bounded("instructions", &body.instructions, INSTRUCTIONS_CHARS_MAX)?;
     api.forward(&id, Command::Instruct { instructions }).await
 }
@@ -130,7 +136,9 @@ impl ApiInner {
         match self.twilio.update_call(sid, &UpdateCall { change: CallChange::Complete }).await {
             Ok(_) => Ok(()),
             Err(ClientError::Refused(error)) if error.code == Some(code::INVALID_CALL_STATE) => Ok(()),
-            Err(error) => Err(Problem::unavailable("neither the media node nor Twilio ends the call; try again", error)),
+            Err(error) => {
+                Err(Problem::unavailable("neither the media node nor Twilio ends the call; try again", error))
+            }
         }
     }
 }

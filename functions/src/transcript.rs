@@ -26,7 +26,8 @@ pub(crate) fn as_vtt(turns: &[Turn]) -> String {
     for turn in turns.iter().filter(|turn| !heard(turn).is_empty()) {
         let end = turn.end_ms.max(turn.start_ms + CUE_MS_MIN);
         // A line break inside a cue would begin another one.
-        let words = heard(turn).replace(['\r', '\n'], " ").replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        let words =
+            heard(turn).replace(['\r', '\n'], " ").replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         let (from, to) = (timestamp(turn.start_ms), timestamp(end));
         write!(text, "\n{}\n{from} --> {to}\n<v {}>{words}\n", turn.n, name(turn.speaker))
             .expect("invariant: writing to a String cannot fail");

@@ -69,7 +69,12 @@ impl<R: Access> FromRequestParts<ApiState> for Api<R> {
         let person = state.inner().recognise(&parts.headers, &parts.method)?;
         if person.role < R::ROLE {
             state.inner().counters.unauthorised();
-            let detail = format!("this needs the role {}; {} has the role {}", R::ROLE.as_str(), person.name, person.role.as_str());
+            let detail = format!(
+                "this needs the role {}; {} has the role {}",
+                R::ROLE.as_str(),
+                person.name,
+                person.role.as_str()
+            );
             return Err(Problem::forbidden("role", "Your role does not allow this", detail));
         }
         Ok(Self { inner: state.clone(), person, role: PhantomData })

@@ -73,7 +73,9 @@ impl fmt::Debug for Entry {
 
 /// An entry of the list cannot be read. It is named by its place: it could be a token by mistake.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("entry {place} is not name:role:sha256 (role viewer, operator or admin; sha256 of the token in 64 hex digits; each name once)")]
+#[error(
+    "entry {place} is not name:role:sha256 (role viewer, operator or admin; sha256 of the token in 64 hex digits; each name once)"
+)]
 pub struct ApiTokensError {
     /// From 1.
     pub place: usize,
@@ -215,7 +217,11 @@ mod tests {
 
     #[test]
     fn a_token_finds_its_owner_and_no_other_text_does() {
-        let list = format!("{}, {}", ApiTokens::entry("ada", Role::Admin, "one"), ApiTokens::entry("bob", Role::Viewer, "two"));
+        let list = format!(
+            "{}, {}",
+            ApiTokens::entry("ada", Role::Admin, "one"),
+            ApiTokens::entry("bob", Role::Viewer, "two")
+        );
         let people = people(&list);
         assert_eq!(people.by_token("two"), Some(Person { name: "bob".into(), role: Role::Viewer }));
         assert_eq!(people.by_token("three"), None);

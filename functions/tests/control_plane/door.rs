@@ -5,6 +5,7 @@ use axum::extract::Request;
 use http::{Method, StatusCode};
 use serde_json::json;
 
+use crate::log::Log;
 use crate::world::{BASE, Plan, TOKEN, World, about, api_request, signed_post};
 
 #[tokio::test]
@@ -144,7 +145,10 @@ async fn unknown_paths_and_methods_are_problems_with_an_instance() {
     assert_eq!((answer.status, answer.header("content-type")), (StatusCode::NOT_FOUND, "application/problem+json"));
     assert_eq!(answer.json()["instance"], format!("urn:request:{}", answer.header("x-request-id")));
     let answer = world.api("vic", Method::PUT, "/v1/calls", None).await;
-    assert_eq!((answer.status, answer.header("content-type")), (StatusCode::METHOD_NOT_ALLOWED, "application/problem+json"));
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (StatusCode::METHOD_NOT_ALLOWED, "application/problem+json")
+    );
 }
 
 #[tokio::test]
@@ -171,4 +175,24 @@ async fn humes_deliveries_are_believed_by_their_signature_and_kept_once() {
     }
     let entries = world.store.read_journal(call.id, None, 10).await.unwrap().entries;
     assert_eq!((entries.len(), entries[0].epoch), (1, 0));
+}
+
+/// The log is that of all tests of this program, as far as they have come.
+#[tokio::test]
+async fn no_log_line_has_a_number_or_a_token() {
+    let world = World::new().await;
+    world.twilio("/twilio/voice", &about(1, "inbound", "ringing")).await;
+    world.twilio("/twilio/status", &about(1, "inbound", "completed")).await;
+    world.send(signed_post("/twilio/voice", &about(2, "inbound", "ringing"), "guessed")).await;
+    world.place("k1", json!({ "to": "+12025550123" })).await;
+    world.place("k2", json!({ "to": "2025550123" })).await;
+    world.place("k3", json!({ "to": "+19005550123" })).await;
+    world.twilio.memory(|memory| memory.refuses = Some(21_211));
+    world.place("k4", json!({ "to": "+12025550123" })).await;
+    world.api("nobody", Method::GET, "/v1/calls?phone=%2B12025550123", None).await;
+    let text = Log::text();
+    assert!(text.contains("a call comes in") && text.contains("a request was refused"), "{text}");
+    for secret in ["202555", "900555", "-token", "guessed"] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
 }

@@ -4,9 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod door;
+mod log;
 mod next;
 mod placing;
 mod reading;
+mod services;
 mod voice;
 mod worker;
 mod world;

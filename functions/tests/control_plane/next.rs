@@ -51,7 +51,8 @@ async fn a_call_that_is_not_in_progress_gets_nothing() {
 #[tokio::test]
 async fn a_written_step_is_said_and_said_again() {
     let (world, call) = talking().await;
-    let sorry = NextStep::Apologise { text: "Lo siento & adiós".into(), language: "es".into(), reason: EndReason::NoEngine };
+    let sorry =
+        NextStep::Apologise { text: "Lo siento & adiós".into(), language: "es".into(), reason: EndReason::NoEngine };
     world.store.put_next_step(call.id, 1, &sorry).await.unwrap();
     let answer = ended(&world, &call, 1).await;
     insta::assert_snapshot!(answer.twiml(), @r#"
@@ -98,13 +99,18 @@ async fn a_stream_that_nobody_meant_to_end_goes_on_elsewhere_with_what_was_said(
     };
     let kinds = [
         Kind::StreamStarted { stream_sid: "MZ1".into() },
-        Kind::EngineReady { engine: EngineKind::Hume, resumed: false, chat_group: Some("g-1".into()), chat: None, took_ms: 5 },
+        Kind::EngineReady {
+            engine: EngineKind::Hume,
+            resumed: false,
+            chat_group: Some("g-1".into()),
+            chat: None,
+            took_ms: 5,
+        },
         Kind::DisclosureHeard { text: "An AI speaks.".into(), end_ms: 100 },
         turn(1, Speaker::Agent, "We have Tuesday"),
     ];
     let now = world.store.now().as_ms();
-    let entries: Vec<Entry> =
-        (1..).zip(kinds).map(|(seq, kind)| Entry { epoch: 1, seq, at_ms: now, kind }).collect();
+    let entries: Vec<Entry> = (1..).zip(kinds).map(|(seq, kind)| Entry { epoch: 1, seq, at_ms: now, kind }).collect();
     world.store.append_journal(call.id, &entries).await.unwrap();
     world.pass(Duration::from_secs(4)).await;
 

@@ -21,7 +21,8 @@ async fn a_call_is_placed_with_everything_twilio_needs_to_find_us() {
     assert_eq!(call["agent"], "front");
     let form = world.twilio.memory(|memory| memory.created[0].clone());
     let id = id_of(&call).to_string();
-    let text: String = form.pairs().map(|(name, value)| format!("{name}={}\n", value.replace(&id, "call_ID"))).collect();
+    let text: String =
+        form.pairs().map(|(name, value)| format!("{name}={}\n", value.replace(&id, "call_ID"))).collect();
     insta::assert_snapshot!(text, @r"
     To=+12025550123
     From=+12025550100
@@ -82,7 +83,9 @@ async fn a_crash_at_any_boundary_never_rings_twice_and_loses_no_call() {
         assert_eq!(world.calls().await.len(), 1, "{boundary:?}");
         match boundary {
             // Nobody knew whether Twilio was asked, and it was not: failed, and never dialled.
-            Boundary::Dialing => assert_eq!((created, call.status, call.marks.dial), (0, Status::Failed, Some(Dial::Failed))),
+            Boundary::Dialing => {
+                assert_eq!((created, call.status, call.marks.dial), (0, Status::Failed, Some(Dial::Failed)))
+            }
             Boundary::Opened | Boundary::Asked | Boundary::Dialed => {
                 assert_eq!((created, call.marks.dial), (1, Some(Dial::Dialed)), "{boundary:?}");
                 assert!(call.twilio_sid.is_some() && call.status == Status::Queued, "{boundary:?}");
@@ -111,7 +114,9 @@ async fn an_answer_that_is_lost_leaves_the_call_for_a_callback_or_the_worker() {
 #[tokio::test]
 async fn a_refusal_of_twilio_is_a_clear_problem_and_a_failed_call() {
     let world = World::new().await;
-    for (n, (code, status)) in [(21_211, 400), (21_215, 403), (20_003, 502), (20_429, 429), (99_999, 502)].into_iter().enumerate() {
+    for (n, (code, status)) in
+        [(21_211, 400), (21_215, 403), (20_003, 502), (20_429, 429), (99_999, 502)].into_iter().enumerate()
+    {
         world.twilio.memory(|memory| memory.refuses = Some(code));
         let answer = world.place(&format!("k{n}"), json!({ "to": CALLER })).await;
         assert_eq!(answer.status, status, "{}", answer.text());
@@ -126,8 +131,12 @@ async fn bad_requests_are_told_all_that_is_wrong_and_nothing_is_written() {
     let body = json!({ "to": "2025550123", "agent": "nobody", "engine": "siri", "from": "anonymous" });
     let answer = world.place("k1", body).await;
     assert_eq!(answer.status, 400);
-    let names: Vec<String> =
-        answer.json()["errors"].as_array().unwrap().iter().map(|error| error["name"].as_str().unwrap().to_owned()).collect();
+    let names: Vec<String> = answer.json()["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| error["name"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(names, ["to", "from", "engine", "agent"]);
     assert!(answer.text().contains("did you mean +12025550123?"));
     for (body, expected) in [

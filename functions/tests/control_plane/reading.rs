@@ -97,7 +97,8 @@ async fn a_recording_is_joined_by_the_worker_and_served_in_ranges() {
     let start = Entry { epoch: 1, seq: 1, at_ms, kind: Kind::StreamStarted { stream_sid: "MZ1".into() } };
     world.store.append_journal(call.id, &[start]).await.unwrap();
     world.store.put_segment(call.id, 1, 0, Bytes::from(vec![0x55; 16_000])).await.unwrap();
-    let fact = StatusFact { status: store::Status::Completed, at: world.store.now(), duration_s: Some(1), sip_code: None };
+    let fact =
+        StatusFact { status: store::Status::Completed, at: world.store.now(), duration_s: Some(1), sip_code: None };
     world.store.record_status(call.id, fact).await.unwrap();
     world.pass(std::time::Duration::from_secs(60)).await;
     world.worker.catch_up(5).await.unwrap();
@@ -119,7 +120,10 @@ async fn a_recording_is_joined_by_the_worker_and_served_in_ranges() {
     let beyond = ranged(&format!("bytes={total}-")).await;
     assert_eq!((beyond.status.as_u16(), beyond.header("content-range")), (416, format!("bytes */{total}").as_str()));
     let head = world.api("vic", Method::HEAD, &path, None).await;
-    assert_eq!((head.status.as_u16(), head.header("content-length"), head.body.len()), (200, total.to_string().as_str(), 0));
+    assert_eq!(
+        (head.status.as_u16(), head.header("content-length"), head.body.len()),
+        (200, total.to_string().as_str(), 0)
+    );
     let waveform = world.api("vic", Method::GET, &path.replace("recording", "waveform"), None).await.json();
     assert_eq!(waveform["step_ms"], 20);
 }

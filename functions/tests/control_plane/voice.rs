@@ -25,7 +25,8 @@ async fn an_inbound_call_is_opened_prepared_and_connected() {
     </Response>
     "#);
     let call = world.call_of(1).await;
-    let token = StreamToken::verify(&Secrets::parse(SECRET).unwrap(), &answer.token(), world.store.now().as_ms() / 1_000);
+    let token =
+        StreamToken::verify(&Secrets::parse(SECRET).unwrap(), &answer.token(), world.store.now().as_ms() / 1_000);
     let token = token.unwrap();
     assert_eq!((token.call, token.epoch, token.node.as_str()), (call.id.to_string(), 1, "node-0"));
     let prepared = world.nodes[0].memory(|memory| memory.prepared.clone());
