@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::agent::{EngineKind, Script};
+use crate::id::CallId;
 use crate::io::{LinkId, LinkRequest, Output};
 use crate::journal::{Expression, LinkCause, Speaker, Turn};
 use crate::limits::{CONVERSATION_BYTES_MAX, DEAD_IDS_MAX};
@@ -129,6 +130,8 @@ impl Outbox<'_> {
 
 /// How an engine begins.
 pub(crate) struct Beginning<'a> {
+    /// The call: a vendor that takes a name for the session gets this one, and repeats it in its webhooks.
+    pub(crate) call: CallId,
     /// The agent.
     pub(crate) script: &'a Script,
     /// What was said so far, as heard.

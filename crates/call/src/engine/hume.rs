@@ -62,7 +62,10 @@ impl Hume {
         let told = so_far.as_deref().filter(|_| beginning.group.is_none());
         Self {
             connect,
-            settings: settings(script, prompt(&script.instructions, told)),
+            settings: SessionSettings {
+                custom_session_id: Some(beginning.call.to_string()),
+                ..settings(script, prompt(&script.instructions, told))
+            },
             so_far,
             begun: false,
             unnamed: 0,

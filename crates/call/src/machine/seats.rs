@@ -189,7 +189,7 @@ impl Call {
         let group = self.seats.chat.as_ref().filter(|chat| chat.engine == kind).map(|chat| chat.group.clone());
         let resumed = group.is_some() || self.history.iter().any(|turn| turn.engine.is_some());
         let by_group = group.is_some();
-        let mut engine = Engine::new(kind, &Beginning { script: &self.script, history: &self.history, group });
+        let mut engine = Engine::new(kind, &Beginning { call: self.id, script: &self.script, history: &self.history, group });
         self.journal(now, Kind::EngineDialled { engine: kind, attempt });
         engine.dial(&mut Outbox { seat: id, out: &mut self.out, events: &mut self.events });
         Seat { id, kind, engine, dialled_at: now, ready: false, resumed, by_group, heard_ms: 0 }
