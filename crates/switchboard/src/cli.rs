@@ -8,10 +8,11 @@ use crate::scenario::Scenario;
 
 /// AI voices on real phone lines, on your own Twilio account.
 ///
-/// Without a command it runs: everything in one process, on one port. What has no credentials is simulated, so that a
-/// call can be heard without any account. The other commands use a running one, or start one for themselves.
+/// Without a command it runs: everything in one process, on one port. What has no
+/// credentials is simulated, so that a call can be heard without any account. The
+/// other commands use a running one, or start one for themselves.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "switchboard", version, max_term_width = 100, after_help = AFTER)]
+#[command(name = "switchboard", version, verbatim_doc_comment, after_help = AFTER)]
 pub struct Cli {
     /// What to do; without it, `dev`.
     #[command(subcommand)]
@@ -19,8 +20,9 @@ pub struct Cli {
 }
 
 const AFTER: &str = "\
-Settings come from the environment: PORT, DATA_DIR, PUBLIC_BASE_URL, TWILIO_*, HUME_*, OPENAI_* and others; the README
-lists them all. Exit codes: 0 done, 1 not done, 2 something must be set right first. RUST_LOG=info shows the log.";
+Settings come from the environment: PORT, DATA_DIR, PUBLIC_BASE_URL, TWILIO_*, HUME_*,
+OPENAI_* and others; the README lists them all. RUST_LOG=info shows the log.
+Exit codes: 0 done, 1 not done, 2 something must be set right first.";
 
 /// What to do.
 #[derive(Clone, Debug, Subcommand)]
@@ -29,8 +31,9 @@ pub enum Command {
     Dev(Dev),
     /// Places a call and shows it as it is spoken.
     ///
-    /// With Twilio simulated, somebody with a recorded voice takes it: --scenario says who. Try
-    /// `switchboard call +12025550123`.
+    /// With Twilio simulated, somebody with a recorded voice takes it, and
+    /// --scenario says who. Try: switchboard call +12025550123
+    #[command(verbatim_doc_comment)]
     Call(Call),
     /// Lists calls, shows one.
     #[command(subcommand)]
@@ -173,7 +176,8 @@ impl Cli {
     #[must_use]
     pub const fn log_filter(&self) -> &'static str {
         match self.command {
-            None | Some(Command::Dev(_)) => "warn",
+            // The emulator warns of a table that is there already, which it is from the second start on.
+            None | Some(Command::Dev(_)) => "warn,dynoxide=error",
             Some(Command::Call(_) | Command::Calls(_) | Command::Agents(_) | Command::Nodes(_) | Command::Doctor(_)) => "error",
         }
     }

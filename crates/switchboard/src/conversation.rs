@@ -1,5 +1,6 @@
 //! A call as people read it: live, as it is spoken, and afterwards from its record.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use call::journal::{Entry, Kind, Speaker, Turn};
@@ -57,8 +58,8 @@ pub struct Live<'s> {
     status: Option<Status>,
     /// When the phone's audio began.
     stream_ms: Option<u64>,
-    /// Who speaks on the screen, and in which turn.
-    speaking: Option<(Speaker, u32)>,
+    /// Turns of the agent that are on the screen already: an engine sends the next one before the last is heard.
+    announced: BTreeSet<u32>,
     caller_turn: Option<Turn>,
 }
 
@@ -66,7 +67,7 @@ impl<'s> Live<'s> {
     /// Begins with the call as it was placed.
     pub fn begin(screen: &'s mut Screen, call: &CallRecord) -> Self {
         let began_ms = call.created_at.as_ms();
-        let mut live = Self { screen, began_ms, status: None, stream_ms: None, speaking: None, caller_turn: None };
+        let mut live = Self { screen, began_ms, status: None, stream_ms: None, announced: BTreeSet::new(), caller_turn: None };
         let who = match call.direction {
             store::Direction::Outbound => format!("{} is called by {}", short_number(&call.to), call.agent),
             store::Direction::Inbound => format!("{} calls, {} answers", short_number(&call.from), call.agent),
@@ -84,10 +85,8 @@ impl<'s> Live<'s> {
         self.status = Some(call.status);
         match call.status {
             Status::Ringing => self.line(unix_ms(), Style::Dim, "ringing", ""),
-            Status::InProgress => {
-                let at = call.answered_at.map_or_else(unix_ms, store::Moment::as_ms);
-                self.line(at.max(self.began_ms), Style::Good, "answered", "");
-            }
+            // Twilio's own times are whole seconds: too coarse between two lines.
+            Status::InProgress => self.line(unix_ms(), Style::Good, "answered", ""),
             Status::Queued | Status::Completed | Status::Busy | Status::NoAnswer | Status::Failed | Status::Canceled => {}
         }
     }
@@ -114,6 +113,8 @@ impl<'s> Live<'s> {
             }
             Kind::Speaking { n, text } => self.says(entry.at_ms, *n, text),
             Kind::Turn(turn) => self.turn(entry.at_ms, turn),
+            // How the call ends is said at its end.
+            Kind::ToolCalled { name, .. } if name == "hang_up" => {}
             Kind::ToolCalled { name, arguments, .. } => {
                 self.aside(entry.at_ms, Style::Agent, "tool", &format!("{name} {arguments}"));
             }
@@ -137,8 +138,7 @@ impl<'s> Live<'s> {
 
     /// A sentence of the agent, as soon as it is known.
     fn says(&mut self, at_ms: u64, n: u32, text: &str) {
-        let fresh = self.speaking != Some((Speaker::Agent, n));
-        self.speaking = Some((Speaker::Agent, n));
+        let fresh = self.announced.insert(n);
         let (at, what) = if fresh { (Some(at_ms), "agent") } else { (None, "") };
         self.speech(at, Style::Agent, what, text);
     }
@@ -148,11 +148,10 @@ impl<'s> Live<'s> {
             Speaker::Caller => {
                 let at = self.stream_ms.map_or(at_ms, |stream| stream + turn.start_ms);
                 self.speech(Some(at), Style::Caller, "caller", &turn.text);
-                self.speaking = Some((Speaker::Caller, turn.n));
                 self.caller_turn = Some(turn.clone());
             }
             Speaker::Agent => {
-                if self.speaking.is_none_or(|(_, n)| n != turn.n) {
+                if self.announced.insert(turn.n) {
                     // It was cut, or resumed, before any sentence of it was announced.
                     let at = self.stream_ms.map_or(at_ms, |stream| stream + turn.start_ms);
                     self.speech(Some(at), Style::Agent, "agent", &turn.heard_text);
@@ -166,7 +165,6 @@ impl<'s> Live<'s> {
                     let notes = self.screen.paint(if turn.interrupted { Style::Warn } else { Style::Dim }, &notes.join(" · "));
                     self.screen.line(&format!("  {:TIME$}  {:WHAT$} {notes}", "", ""));
                 }
-                self.speaking = None;
             }
         }
     }

@@ -12,6 +12,7 @@ use call::journal::{Cover, EndReason, EndedBy, Entry, Kind, LinkCause, Speaker, 
 use functions::state::Bell;
 use store::{CallRecord, Direction, ListQuery, Moment, RecordingState, Status, Store};
 use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
 use wire::signed::Secrets;
 
 use crate::live::{Live, Written};
@@ -62,10 +63,18 @@ impl Events {
 
     pub(crate) async fn run(mut self) {
         let mut live = Live::follow(&self.url, &self.secrets).await.ok();
+        let mut every = tokio::time::interval(LOOK_EVERY);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 written = next(&mut live) => match written {
-                    Some(written) => self.wrote(&written),
+                    Some(written) => {
+                        // The stream is what answers a call that comes in.
+                        if matches!(written.entry.kind, Kind::StreamStarted { .. }) {
+                            self.look().await;
+                        }
+                        self.wrote(&written);
+                    }
                     None => {
                         // Too slow, or going down. Without the journal the rest goes on.
                         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -73,7 +82,7 @@ impl Events {
                     }
                 },
                 () = self.changed.notified() => self.look().await,
-                () = tokio::time::sleep(LOOK_EVERY) => self.look().await,
+                _ = every.tick() => self.look().await,
             }
         }
     }

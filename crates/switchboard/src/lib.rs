@@ -52,7 +52,8 @@ use crate::terminal::Screen;
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(cli.log_filter()));
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).with_target(false).init();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(Screen::stderr().is_coloured());
+    log.with_env_filter(filter).with_target(false).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return say(&Failure::Broken(anyhow::anyhow!("failed to start threads: {error}"))),

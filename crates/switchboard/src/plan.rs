@@ -218,8 +218,10 @@ impl Plan {
         self.environment.set("PORT", address.port().to_string());
         self.environment.fill("NODE_ADDRESS", &local);
         self.environment.fill("PUBLIC_BASE_URL", &local);
-        self.environment.fill("TABLE_NAME", "switchboard");
-        self.environment.fill("BUCKET_NAME", "switchboard");
+        if self.storage == Storage::Embedded {
+            self.environment.fill("TABLE_NAME", "switchboard");
+            self.environment.fill("BUCKET_NAME", "switchboard");
+        }
     }
 
     /// Fills in the way to the simulated Twilio.
@@ -247,8 +249,11 @@ impl Plan {
             plan.fill_twilio(&format!("AC{}", "0".repeat(32)), "never used", "http://127.0.0.1:9");
         }
         for (name, service) in [("HUME", self.hume), ("OPENAI", self.openai)] {
-            if service == Service::Simulated {
-                plan.fill_engine(name, "http://127.0.0.1:9");
+            match service {
+                Service::Simulated => plan.fill_engine(name, "http://127.0.0.1:9"),
+                // A key that is missing has been reported, and is not reported again as an engine that is.
+                Service::Real => plan.environment.fill(&format!("{name}_API_KEY"), "never used"),
+                Service::LeftOut => {}
             }
         }
         plan

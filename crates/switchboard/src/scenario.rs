@@ -69,7 +69,7 @@ impl Scenario {
                 .answers(say("caller-tuesday"))
                 .answers(say("caller-name-alex"))
                 // The agent repeats day and time: before it is through, they think better of it.
-                .then(answered(Duration::from_millis(700)), Act::Say(say("caller-not-tuesday")))
+                .then(answered(Duration::from_millis(400)), Act::Say(say("caller-not-tuesday")))
                 .answers(say("caller-thursday"))
                 .answers(say("caller-right"))
                 .answers(say("caller-thanks-bye"))
@@ -84,8 +84,7 @@ impl Scenario {
             Self::Curious => caller
                 .answers(say("caller-robot"))
                 .answers(say("caller-hours"))
-                .answers(say("caller-that-is-all"))
-                .answers(say("caller-goodbye"))
+                .answers(say("caller-thanks-bye"))
                 .hangs_up_after_goodbye(),
             Self::WrongNumber => caller.answers(say("caller-wrong-number")).hangs_up_after_goodbye(),
             Self::HangsUp => caller.answers(say("caller-book")).then(answered(Duration::from_millis(900)), Act::HangUp),

@@ -1,7 +1,7 @@
 //! Stand-ins for the services that nobody has credentials for, each behind a real socket on this machine.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sim::evi::EviConfig;
 use sim::openai::OpenAiConfig;
@@ -49,7 +49,7 @@ impl Simulators {
         let evi = match plan.hume {
             Service::Simulated => {
                 let starts_at_unix_ms = i64::try_from(unix.as_millis()).unwrap_or_default();
-                let config = EviConfig { keep_audio: false, starts_at_unix_ms, ..EviConfig::default() };
+                let config = EviConfig { keep_audio: false, starts_at_unix_ms, ..lively() };
                 let handle = evi::server::start(config, evi::fault::Faults::none(), seed()?).await?;
                 plan.fill_engine("HUME", &handle.url);
                 Some(handle)
@@ -66,6 +66,18 @@ impl Simulators {
             Service::Real | Service::LeftOut => None,
         };
         Ok(Self { twilio, evi, openai })
+    }
+}
+
+/// An account whose turn-taking is quick, all within what EVI's configuration allows: a caller who cuts in is heard
+/// before the agent's short sentences are through.
+fn lively() -> EviConfig {
+    EviConfig {
+        end_of_turn_silence: Duration::from_millis(600),
+        min_interruption: Duration::from_millis(300),
+        speed: 2,
+        chunks_per_sentence: 4,
+        ..EviConfig::default()
     }
 }
 

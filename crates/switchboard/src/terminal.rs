@@ -67,6 +67,12 @@ impl Screen {
         Self { out: Box::new(out), colour: false }
     }
 
+    /// Whether colours show here.
+    #[must_use]
+    pub const fn is_coloured(&self) -> bool {
+        self.colour
+    }
+
     /// Writes a line. Whoever reads may have gone, as `head` does: that is no error of ours.
     pub fn line(&mut self, text: &str) {
         drop(writeln!(self.out, "{text}").and_then(|()| self.out.flush()));
@@ -140,6 +146,7 @@ pub fn short_id(id: &str) -> &str {
 pub fn spoken(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
+        0..60 if duration.subsec_millis() == 0 => format!("{seconds} s"),
         0..10 => format!("{:.2} s", duration.as_secs_f64()),
         10..60 => format!("{:.1} s", duration.as_secs_f64()),
         60..3_600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
@@ -183,6 +190,7 @@ mod tests {
     fn durations_read_as_people_say_them() {
         assert_eq!(spoken(Duration::from_millis(420)), "0.42 s");
         assert_eq!(spoken(Duration::from_millis(38_140)), "38.1 s");
+        assert_eq!(spoken(Duration::from_secs(44)), "44 s");
         assert_eq!(spoken(Duration::from_secs(245)), "4 min 05 s");
         assert_eq!(spoken(Duration::from_secs(7_300)), "2 h 01 min");
     }

@@ -8,7 +8,7 @@ use call::journal::{Kind, Speaker};
 use functions::place::PlaceCall;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
-use store::{CallRecord, RecordingState, Status};
+use store::{CallRecord, Direction, RecordingState, Status};
 
 use crate::api::{Api, CallPage, Refused, failure};
 use crate::cli::Call;
@@ -195,7 +195,11 @@ async fn summary(api: &Api, call: &CallRecord, data_dir: &Path, screen: &mut Scr
         (between(Some(call.created_at), call.answered_at), between(call.answered_at, call.ended_at))
     {
         let engine = call.engine.map(|engine| format!("; {engine} as long")).unwrap_or_default();
-        field(screen, "Time", &format!("{rang} until it was answered, {lasted} on the line{engine}"));
+        let rang = match call.direction {
+            Direction::Outbound => format!(", and {rang} until it was answered"),
+            Direction::Inbound => String::new(),
+        };
+        field(screen, "Time", &format!("{lasted} on the line{engine}{rang}"));
     }
     conversation::figures(screen, &turns);
     let words = turns.iter().filter(|turn| turn.speaker == Speaker::Caller).count();
