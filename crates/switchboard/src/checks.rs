@@ -104,10 +104,16 @@ async fn twilio(settings: &Settings) -> Check {
     match asked {
         Ok(Ok(account)) => match account.status.as_deref() {
             Some("active") | None => {
-                let trial = if account.kind.as_deref() == Some("Trial") { "; a trial account calls verified numbers only" } else { "" };
+                let trial = if account.kind.as_deref() == Some("Trial") {
+                    "; a trial account calls verified numbers only"
+                } else {
+                    ""
+                };
                 Check::good(WHAT, format!("accepted{trial}"))
             }
-            Some(status) => Check::bad(WHAT, format!("the account is {status}"), "look at the account in Twilio's console"),
+            Some(status) => {
+                Check::bad(WHAT, format!("the account is {status}"), "look at the account in Twilio's console")
+            }
         },
         Ok(Err(ClientError::Refused(error))) if matches!(error.status, 401 | 403 | 404) => Check::bad(
             WHAT,
@@ -132,17 +138,26 @@ async fn hume(base: &str, key: SecretString) -> Check {
         }
         Ok(access @ HumeAccess::Gone) => {
             // EVI itself may be gone for good: calls then begin with the next engine.
-            Check::doubtful(WHAT, access.to_string(), "calls go to the agent's next engine; or set HUME_BASE_URL to something that speaks EVI")
+            Check::doubtful(
+                WHAT,
+                access.to_string(),
+                "calls go to the agent's next engine; or set HUME_BASE_URL to something that speaks EVI",
+            )
         }
         Ok(access) => Check::doubtful(WHAT, access.to_string(), "calls go to the agent's next engine meanwhile"),
-        Err(_) => Check::doubtful(WHAT, "no answer in time", "check this machine's network; calls go to the agent's next engine meanwhile"),
+        Err(_) => Check::doubtful(
+            WHAT,
+            "no answer in time",
+            "check this machine's network; calls go to the agent's next engine meanwhile",
+        ),
     }
 }
 
 async fn openai(base: &str, key: &SecretString) -> Check {
     const WHAT: &str = "OpenAI's credentials";
     let asked = async {
-        let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
+        let client =
+            reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
         let url = format!("{}/models", base.trim_end_matches('/'));
         client.get(url).bearer_auth(key.expose_secret()).send().await.map(|response| response.status().as_u16())
     };
@@ -153,9 +168,15 @@ async fn openai(base: &str, key: &SecretString) -> Check {
             format!("OpenAI does not accept them (HTTP {status})"),
             "compare OPENAI_API_KEY with OpenAI's platform page, or leave it out",
         ),
-        Ok(status) => Check::doubtful(WHAT, format!("could not be checked (HTTP {status})"), "calls are tried all the same"),
+        Ok(status) => {
+            Check::doubtful(WHAT, format!("could not be checked (HTTP {status})"), "calls are tried all the same")
+        }
         // The error may name the whole address, and no more is known of it than this.
-        Err(_) => Check::doubtful(WHAT, "no answer", "check this machine's network and OPENAI_BASE_URL; calls are tried all the same"),
+        Err(_) => Check::doubtful(
+            WHAT,
+            "no answer",
+            "check this machine's network and OPENAI_BASE_URL; calls are tried all the same",
+        ),
     }
 }
 

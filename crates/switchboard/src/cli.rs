@@ -178,7 +178,9 @@ impl Cli {
         match self.command {
             // The emulator warns of a table that is there already, which it is from the second start on.
             None | Some(Command::Dev(_)) => "warn,dynoxide=error",
-            Some(Command::Call(_) | Command::Calls(_) | Command::Agents(_) | Command::Nodes(_) | Command::Doctor(_)) => "error",
+            Some(
+                Command::Call(_) | Command::Calls(_) | Command::Agents(_) | Command::Nodes(_) | Command::Doctor(_),
+            ) => "error",
         }
     }
 }

@@ -67,27 +67,39 @@ impl<'s> Live<'s> {
     /// Begins with the call as it was placed.
     pub fn begin(screen: &'s mut Screen, call: &CallRecord) -> Self {
         let began_ms = call.created_at.as_ms();
-        let mut live = Self { screen, began_ms, status: None, stream_ms: None, announced: BTreeSet::new(), caller_turn: None };
+        let mut live =
+            Self { screen, began_ms, status: None, stream_ms: None, announced: BTreeSet::new(), caller_turn: None };
         let who = match call.direction {
             store::Direction::Outbound => format!("{} is called by {}", short_number(&call.to), call.agent),
             store::Direction::Inbound => format!("{} calls, {} answers", short_number(&call.from), call.agent),
         };
         live.screen.line("");
-        live.line(began_ms, Style::Strong, "call", &format!("{who}   {}", live.screen.paint(Style::Dim, &call.id.to_string())));
+        live.line(
+            began_ms,
+            Style::Strong,
+            "call",
+            &format!("{who}   {}", live.screen.paint(Style::Dim, &call.id.to_string())),
+        );
         live
     }
 
-    /// Shows what became of the call.
-    pub fn status(&mut self, call: &CallRecord) {
+    /// Shows what became of the call. `before_ms`: an entry of the journal that comes after it, Unix milliseconds.
+    pub fn status(&mut self, call: &CallRecord, before_ms: Option<u64>) {
         if self.status == Some(call.status) {
             return;
         }
         self.status = Some(call.status);
+        let now_ms = before_ms.map_or_else(unix_ms, |before_ms| before_ms.min(unix_ms()));
         match call.status {
-            Status::Ringing => self.line(unix_ms(), Style::Dim, "ringing", ""),
+            Status::Ringing => self.line(now_ms, Style::Dim, "ringing", ""),
             // Twilio's own times are whole seconds: too coarse between two lines.
-            Status::InProgress => self.line(unix_ms(), Style::Good, "answered", ""),
-            Status::Queued | Status::Completed | Status::Busy | Status::NoAnswer | Status::Failed | Status::Canceled => {}
+            Status::InProgress => self.line(now_ms, Style::Good, "answered", ""),
+            Status::Queued
+            | Status::Completed
+            | Status::Busy
+            | Status::NoAnswer
+            | Status::Failed
+            | Status::Canceled => {}
         }
     }
 
@@ -119,9 +131,16 @@ impl<'s> Live<'s> {
                 self.aside(entry.at_ms, Style::Agent, "tool", &format!("{name} {arguments}"));
             }
             Kind::LinePlayed { line } => {
-                self.aside(entry.at_ms, Style::Warn, "line", &format!("the caller hears our own \u{201c}{line}\u{201d}"));
+                self.aside(
+                    entry.at_ms,
+                    Style::Warn,
+                    "line",
+                    &format!("the caller hears our own \u{201c}{line}\u{201d}"),
+                );
             }
-            Kind::Gap { what, lost_ms } => self.aside(entry.at_ms, Style::Warn, "gap", &format!("{what}, {}", ms(*lost_ms))),
+            Kind::Gap { what, lost_ms } => {
+                self.aside(entry.at_ms, Style::Warn, "gap", &format!("{what}, {}", ms(*lost_ms)))
+            }
             Kind::Dtmf { digit } => self.aside(entry.at_ms, Style::Caller, "key", digit),
             Kind::Prepared { .. }
             | Kind::EngineDialled { .. }
@@ -157,12 +176,16 @@ impl<'s> Live<'s> {
                     self.speech(Some(at), Style::Agent, "agent", &turn.heard_text);
                 }
                 let answered = self.caller_turn.take().and_then(|caller| response(&caller, turn));
-                let mut notes: Vec<String> = answered.map(|after| format!("{} after the caller's last word", spoken(after))).into_iter().collect();
+                let mut notes: Vec<String> = answered
+                    .map(|after| format!("{} after the caller's last word", spoken(after)))
+                    .into_iter()
+                    .collect();
                 if turn.interrupted {
                     notes.push(format!("cut off after {}: \u{201c}{}\u{201d}", ms(turn.heard_ms), turn.heard_text));
                 }
                 if !notes.is_empty() {
-                    let notes = self.screen.paint(if turn.interrupted { Style::Warn } else { Style::Dim }, &notes.join(" · "));
+                    let notes =
+                        self.screen.paint(if turn.interrupted { Style::Warn } else { Style::Dim }, &notes.join(" · "));
                     self.screen.line(&format!("  {:TIME$}  {:WHAT$} {notes}", "", ""));
                 }
             }
@@ -188,7 +211,8 @@ impl<'s> Live<'s> {
 
     fn line(&mut self, at_ms: u64, style: Style, what: &str, detail: &str) {
         let time = clock(at_ms.saturating_sub(self.began_ms));
-        let line = format!("  {}  {} {detail}", self.screen.paint(Style::Dim, &time), self.screen.cell(style, what, WHAT));
+        let line =
+            format!("  {}  {} {detail}", self.screen.paint(Style::Dim, &time), self.screen.cell(style, what, WHAT));
         self.screen.line(line.trim_end());
     }
 }
@@ -209,12 +233,18 @@ pub fn show(screen: &mut Screen, call: &CallRecord, turns: &[Turn], journal: &[E
     let state = if call.status.is_final() { format!("{status}: {}", ending(call)) } else { status };
     field(screen, "Status", &state);
     let engines: Vec<&str> = call.engines_tried.iter().map(|engine| engine.as_str()).collect();
-    field(screen, "Agent", &format!("{}, tried: {}", call.agent, if engines.is_empty() { "none".to_owned() } else { engines.join(", ") }));
+    field(
+        screen,
+        "Agent",
+        &format!("{}, tried: {}", call.agent, if engines.is_empty() { "none".to_owned() } else { engines.join(", ") }),
+    );
     figures(screen, turns);
     screen.line("");
     let events = journal.iter().filter_map(|entry| event(entry).map(|text| (entry.at_ms, text)));
-    let began = journal.iter().find(|entry| matches!(entry.kind, Kind::StreamStarted { .. })).map_or(0, |entry| entry.at_ms);
-    let mut lines: Vec<(u64, u32, Line<'_>)> = turns.iter().map(|turn| (turn.start_ms, turn.n, Line::Turn(turn))).collect();
+    let began =
+        journal.iter().find(|entry| matches!(entry.kind, Kind::StreamStarted { .. })).map_or(0, |entry| entry.at_ms);
+    let mut lines: Vec<(u64, u32, Line<'_>)> =
+        turns.iter().map(|turn| (turn.start_ms, turn.n, Line::Turn(turn))).collect();
     lines.extend(events.map(|(at, text)| (at.saturating_sub(began), 0, Line::Event(text))));
     lines.sort_by_key(|(at, n, _)| (*at, *n));
     let mut before: Option<&Turn> = None;
@@ -243,7 +273,10 @@ fn show_turn(screen: &mut Screen, before: Option<&Turn>, turn: &Turn) {
         Speaker::Caller => (Style::Caller, "caller", &turn.text),
         Speaker::Agent => (Style::Agent, "agent", &turn.heard_text),
     };
-    let after = before.and_then(|before| response(before, turn)).map(|after| format!("  +{}", spoken(after))).unwrap_or_default();
+    let after = before
+        .and_then(|before| response(before, turn))
+        .map(|after| format!("  +{}", spoken(after)))
+        .unwrap_or_default();
     let cut = if turn.interrupted { " \u{2014} (cut off)" } else { "" };
     let lines = wrapped(&format!("{said}{cut}"), SPEECH);
     for (n, line) in lines.iter().enumerate() {
@@ -274,7 +307,8 @@ pub fn figures(screen: &mut Screen, turns: &[Turn]) {
     field(screen, "Spoken", &spoke);
     let responses = Responses::of(turns);
     if let Some((median, slowest)) = responses.median_and_slowest() {
-        let answers = format!("{} in the middle, {} at the slowest, of {}", spoken(median), spoken(slowest), responses.count());
+        let answers =
+            format!("{} in the middle, {} at the slowest, of {}", spoken(median), spoken(slowest), responses.count());
         field(screen, "Answers", &format!("{answers} (the caller's last word to the first sound heard)"));
     }
 }
@@ -287,11 +321,17 @@ pub fn field(screen: &mut Screen, name: &str, text: &str) {
 /// What happened besides speech.
 fn event(entry: &Entry) -> Option<String> {
     match &entry.kind {
-        Kind::EngineReady { engine, resumed: false, took_ms, .. } => Some(format!("{engine} is ready after {}", ms(*took_ms))),
-        Kind::EngineReady { engine, resumed: true, took_ms, .. } => Some(format!("{engine} goes on after {}", ms(*took_ms))),
+        Kind::EngineReady { engine, resumed: false, took_ms, .. } => {
+            Some(format!("{engine} is ready after {}", ms(*took_ms)))
+        }
+        Kind::EngineReady { engine, resumed: true, took_ms, .. } => {
+            Some(format!("{engine} goes on after {}", ms(*took_ms)))
+        }
         Kind::EngineRefused { engine, why } => Some(format!("{engine} refused: {}", cause(why))),
         Kind::EngineLost { engine, why } => Some(format!("{engine} lost: {}", cause(why))),
-        Kind::EngineResumed { gap_ms, covered_by, .. } => Some(format!("a gap of {}; {}", ms(*gap_ms), covered(*covered_by))),
+        Kind::EngineResumed { gap_ms, covered_by, .. } => {
+            Some(format!("a gap of {}; {}", ms(*gap_ms), covered(*covered_by)))
+        }
         Kind::Interrupted { heard_ms, dropped_ms, .. } => {
             Some(format!("the caller cuts in: {} was heard, {} dropped", ms(*heard_ms), ms(*dropped_ms)))
         }

@@ -23,7 +23,9 @@ impl Environment {
     /// What this process was started with. What is not text cannot be one of our settings.
     #[must_use]
     pub fn of_process() -> Self {
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
     }
 
     /// What was given for a variable. Empty counts as not given: templates often leave them so.
@@ -68,10 +70,14 @@ mod tests {
     #[test]
     fn what_was_given_wins_and_empty_is_not_given() {
         let given = [("A", "given"), ("B", " "), ("C", " spaced ")];
-        let mut environment: Environment = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
+        let mut environment: Environment =
+            given.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
         environment.fill("A", "filled");
         environment.fill("B", "filled");
-        assert_eq!((environment.get("A"), environment.get("B"), environment.get("C")), (Some("given"), Some("filled"), Some("spaced")));
+        assert_eq!(
+            (environment.get("A"), environment.get("B"), environment.get("C")),
+            (Some("given"), Some("filled"), Some("spaced"))
+        );
         environment.set("A", "set");
         assert_eq!(environment.get("A"), Some("set"));
         assert!(!format!("{environment:?}").contains("spaced"));

@@ -173,16 +173,20 @@ fn told(entry: &Entry, words: bool) -> Option<(Style, &'static str, String)> {
             let again = if *resumed { ", goes on with the conversation" } else { "" };
             Some((Style::Good, "engine", format!("{engine} is ready after {}{again}", ms(*took_ms))))
         }
-        Kind::EngineRefused { engine, why } => Some((Style::Warn, "engine", format!("{engine} refused: {}", cause(why)))),
+        Kind::EngineRefused { engine, why } => {
+            Some((Style::Warn, "engine", format!("{engine} refused: {}", cause(why))))
+        }
         Kind::EngineLost { engine, why } => Some((Style::Warn, "engine", format!("{engine} lost: {}", cause(why)))),
         Kind::EngineResumed { engine, gap_ms, covered_by } => {
             Some((Style::Good, "engine", format!("{engine} goes on after {}; {}", ms(*gap_ms), covered(*covered_by))))
         }
         Kind::EngineError { engine, code, .. } => Some((Style::Warn, "engine", format!("{engine} reports {code}"))),
         Kind::Turn(turn) => Some(spoken_turn(turn, words)),
-        Kind::Interrupted { heard_ms, dropped_ms, .. } => {
-            Some((Style::Caller, "interrupts", format!("after {} heard; {} dropped unheard", ms(*heard_ms), ms(*dropped_ms))))
-        }
+        Kind::Interrupted { heard_ms, dropped_ms, .. } => Some((
+            Style::Caller,
+            "interrupts",
+            format!("after {} heard; {} dropped unheard", ms(*heard_ms), ms(*dropped_ms)),
+        )),
         Kind::LinePlayed { line } => Some((Style::Warn, "line", format!("\u{201c}{line}\u{201d} was played"))),
         Kind::Dtmf { .. } => Some((Style::Caller, "key", "pressed".to_owned())),
         Kind::ToolCalled { name, .. } => Some((Style::Agent, "tool", format!("{name} is called"))),
@@ -215,7 +219,8 @@ fn spoken_turn(turn: &Turn, words: bool) -> (Style, &'static str, String) {
 
 /// Who ended a call, why, and after how long.
 pub(crate) fn ending(call: &CallRecord) -> String {
-    let lasted = call.duration_s.map(|s| format!(" after {}", spoken(Duration::from_secs(u64::from(s))))).unwrap_or_default();
+    let lasted =
+        call.duration_s.map(|s| format!(" after {}", spoken(Duration::from_secs(u64::from(s))))).unwrap_or_default();
     let by = match call.ended_by {
         Some(EndedBy::Caller) => "the caller",
         Some(EndedBy::Agent) => "the agent",

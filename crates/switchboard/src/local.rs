@@ -10,9 +10,9 @@ use axum::routing::{post, put};
 use axum::{Json, Router};
 use functions::Problem;
 use functions::door::{People, Role};
+use http::StatusCode;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use sim::twilio::Twilio;
 
@@ -101,6 +101,8 @@ async fn inbound(Operator(phones): Operator, Json(inbound): Json<Inbound>) -> Re
     };
     match phones.twilio.place_inbound(&inbound.from, to, scenario.script()) {
         Ok(sid) => Ok(Json(Calling { twilio_sid: sid.to_string() })),
-        Err(_) => Err(Problem::invalid("to", format!("the simulated account does not own it; it owns {SIMULATED_NUMBER}"))),
+        Err(_) => {
+            Err(Problem::invalid("to", format!("the simulated account does not own it; it owns {SIMULATED_NUMBER}")))
+        }
     }
 }

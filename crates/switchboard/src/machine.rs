@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use call::agent::{Agent, AgentBook};
 use embedded::{Embedded, EmbeddedError};
+use functions::All;
 use functions::agents::{Agents, AgentsError};
 use functions::counters::Counters;
 use functions::door::{ApiTokens, People, Role};
 use functions::place::Boundaries;
 use functions::state::{ApiState, Bell, FallbackState, StatusState, VoiceState};
 use functions::worker::Worker;
-use functions::All;
 use media_node::Node;
 use secrecy::{ExposeSecret as _, SecretString};
 use store::{StaticCredentials, Store, WorkKind};
@@ -112,7 +112,9 @@ impl Machine {
             return Err(Failure::Problems(wrong));
         }
         let orphans = match embedded {
-            Some(_) => orphans::close(&store).await.map_err(|error| anyhow::anyhow!("failed to read the call log: {error}"))?,
+            Some(_) => {
+                orphans::close(&store).await.map_err(|error| anyhow::anyhow!("failed to read the call log: {error}"))?
+            }
             None => 0,
         };
         let secrets = settings.node.secrets.clone();
@@ -198,20 +200,18 @@ impl Machine {
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Problem> {
     TcpListener::bind(address).await.map_err(|error| {
-        let name = format!("Port {}", address.port());
-        match error.kind() {
-            std::io::ErrorKind::AddrInUse => Problem::new(
-                name,
-                format!("is in use on {}", address.ip()),
-                "stop what uses it, or set PORT to another port (0 for any)",
-            ),
-            std::io::ErrorKind::PermissionDenied => {
-                Problem::new(name, "is not ours to use", "set PORT to a port above 1023")
-            }
-            std::io::ErrorKind::AddrNotAvailable => {
-                Problem::new(format!("HOST {}", address.ip()), "is not an address of this machine", "leave HOST out for 127.0.0.1")
-            }
-            _ => Problem::new(name, format!("cannot be listened at: {error}"), "set HOST and PORT to another address"),
+        use std::io::ErrorKind;
+        let (name, kind) = (format!("Port {}", address.port()), error.kind());
+        if kind == ErrorKind::AddrInUse {
+            let remedy = "stop what uses it, or set PORT to another port (0 for any)";
+            Problem::new(name, format!("is in use on {}", address.ip()), remedy)
+        } else if kind == ErrorKind::PermissionDenied {
+            Problem::new(name, "is not ours to use", "set PORT to a port above 1023")
+        } else if kind == ErrorKind::AddrNotAvailable {
+            let name = format!("HOST {}", address.ip());
+            Problem::new(name, "is not an address of this machine", "leave HOST out for 127.0.0.1")
+        } else {
+            Problem::new(name, format!("cannot be listened at: {error}"), "set HOST and PORT to another address")
         }
     })
 }
@@ -224,9 +224,14 @@ fn agents(directory: &Path) -> Result<(Agents, Option<std::path::PathBuf>), Vec<
             Err(error) => Err(agent_problems(&error)),
         };
     }
-    let parsed = BUNDLED.iter().map(|(name, text)| Agent::parse(name, text).expect("invariant: a test reads the bundled agents"));
-    let book = AgentBook::new(parsed).expect("invariant: a test reads the bundled agents");
-    Ok((Agents::fixed(book), None))
+    Ok((Agents::fixed(bundled()), None))
+}
+
+fn bundled() -> AgentBook {
+    let parsed = BUNDLED
+        .iter()
+        .map(|(name, text)| Agent::parse(name, text).expect("invariant: a test reads the bundled agents"));
+    AgentBook::new(parsed).expect("invariant: a test reads the bundled agents")
 }
 
 /// What is wrong with the agents, a problem for each line.
@@ -290,7 +295,11 @@ fn store_problem(error: &EmbeddedError) -> Problem {
 }
 
 fn client(settings: &Settings) -> Result<clients::Twilio, Failure> {
-    settings.twilio.clone().client().map_err(|error| Failure::Broken(anyhow::anyhow!("failed to make an HTTP client: {error}")))
+    settings
+        .twilio
+        .clone()
+        .client()
+        .map_err(|error| Failure::Broken(anyhow::anyhow!("failed to make an HTTP client: {error}")))
 }
 
 fn control_plane(settings: Settings, store: &Store, agents: &Agents, bell: &Bell) -> Result<All, Failure> {

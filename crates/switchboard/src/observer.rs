@@ -18,7 +18,8 @@ pub(crate) fn observed(router: Router, bell: Arc<Notify>) -> Router {
 
 async fn ring(State(bell): State<Arc<Notify>>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let changes = path.starts_with("/twilio/") || (path.starts_with("/v1/calls") && request.method() != http::Method::GET);
+    let changes =
+        path.starts_with("/twilio/") || (path.starts_with("/v1/calls") && request.method() != http::Method::GET);
     let response = next.run(request).await;
     if changes {
         bell.notify_one();

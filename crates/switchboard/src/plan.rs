@@ -12,7 +12,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use functions::PublicUrl;
-use functions::config::{ApiConfig, ConfigError, FallbackConfig, Lookup, StatusConfig, StoreConfig, TwilioConfig, VoiceConfig};
+use functions::config::{
+    ApiConfig, ConfigError, FallbackConfig, Lookup, StatusConfig, StoreConfig, TwilioConfig, VoiceConfig,
+};
 
 use crate::environment::Environment;
 use crate::problem::Problem;
@@ -104,7 +106,11 @@ impl Plan {
     /// Everything that is wrong, each with its remedy.
     pub fn read(environment: Environment) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let twilio = if TWILIO.iter().any(|name| environment.given(name).is_some()) { Service::Real } else { Service::Simulated };
+        let twilio = if TWILIO.iter().any(|name| environment.given(name).is_some()) {
+            Service::Real
+        } else {
+            Service::Simulated
+        };
         let (hume, openai) = engines(&environment, &mut problems);
         if twilio == Service::Real {
             twilio_is_whole(&environment, &mut problems);
@@ -150,7 +156,9 @@ impl Plan {
             Service::Simulated => true,
             // Whoever answers for Twilio on this machine reaches this machine.
             Service::Real if self.environment.given("TWILIO_BASE_URL").is_some_and(is_local) => true,
-            Service::Real | Service::LeftOut => self.environment.given("PUBLIC_BASE_URL").is_some_and(|url| !is_local(url)),
+            Service::Real | Service::LeftOut => {
+                self.environment.given("PUBLIC_BASE_URL").is_some_and(|url| !is_local(url))
+            }
         }
     }
 
@@ -182,8 +190,13 @@ impl Plan {
                 problems.push(problem);
             }
         };
-        let errors: [Option<&ConfigError>; 5] =
-            [voice.as_ref().err(), fallback.as_ref().err(), status.as_ref().err(), api.as_ref().err(), twilio.as_ref().err()];
+        let errors: [Option<&ConfigError>; 5] = [
+            voice.as_ref().err(),
+            fallback.as_ref().err(),
+            status.as_ref().err(),
+            api.as_ref().err(),
+            twilio.as_ref().err(),
+        ];
         for problem in errors.into_iter().flatten().flat_map(|error| &error.0) {
             note(Problem::new(&problem.name, &problem.what, &problem.remedy));
         }
@@ -289,7 +302,10 @@ fn engines(environment: &Environment, problems: &mut Vec<Problem>) -> (Service, 
 fn twilio_is_whole(environment: &Environment, problems: &mut Vec<Problem>) {
     let where_from = [
         ("TWILIO_ACCOUNT_SID", "copy it from Twilio's console"),
-        ("TWILIO_AUTH_TOKEN", "copy it from Twilio's console (webhooks are signed with it, also when an API key is used)"),
+        (
+            "TWILIO_AUTH_TOKEN",
+            "copy it from Twilio's console (webhooks are signed with it, also when an API key is used)",
+        ),
         ("TWILIO_PHONE_NUMBER", "set it to a number of your account in E.164, such as +12025550123"),
     ];
     for (name, remedy) in where_from {
@@ -310,7 +326,11 @@ fn port(environment: &Environment, problems: &mut Vec<Problem>) -> u16 {
         None => 8080,
         Some(Ok(port)) => port,
         Some(Err(_)) => {
-            problems.push(Problem::new("PORT", "is not a port", "use a number from 1 to 65535, or 0 for any; leave it out for 8080"));
+            problems.push(Problem::new(
+                "PORT",
+                "is not a port",
+                "use a number from 1 to 65535, or 0 for any; leave it out for 8080",
+            ));
             8080
         }
     }
@@ -341,95 +361,12 @@ fn storage(environment: &Environment) -> Storage {
 fn from_sentence(text: &str) -> Problem {
     let (what, remedy) = text.split_once("; ").unwrap_or((text, "see the README for what it can be"));
     match what.split_once(' ') {
-        Some((name, what)) if name.chars().all(|c| c.is_ascii_uppercase() || c == '_') => Problem::new(name, what, remedy),
+        Some((name, what)) if name.chars().all(|c| c.is_ascii_uppercase() || c == '_') => {
+            Problem::new(name, what, remedy)
+        }
         Some(_) | None => Problem::new("The configuration:", what, remedy),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(variables: &[(&str, &str)]) -> Result<Plan, Vec<Problem>> {
-        Plan::read(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
-    }
-
-    fn names(problems: &[Problem]) -> Vec<&str> {
-        problems.iter().map(|problem| problem.name.as_str()).collect()
-    }
-
-    const ACCOUNT: (&str, &str) = ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000002");
-
-    #[test]
-    fn without_any_variable_everything_is_simulated() {
-        let plan = read(&[]).unwrap();
-        assert_eq!((plan.twilio, plan.hume, plan.openai), (Service::Simulated, Service::Simulated, Service::Simulated));
-        assert_eq!((plan.storage.clone(), plan.listen.to_string().as_str()), (Storage::Embedded, "127.0.0.1:8080"));
-        assert!(plan.is_reachable());
-    }
-
-    #[test]
-    fn credentials_and_a_public_address_are_enough_for_a_real_call() {
-        let plan = read(&[
-            ACCOUNT,
-            ("TWILIO_AUTH_TOKEN", "token"),
-            ("TWILIO_PHONE_NUMBER", "+12025550123"),
-            ("OPENAI_API_KEY", "key"),
-            ("PUBLIC_BASE_URL", "https://voice.example.com"),
-        ])
-        .unwrap();
-        assert_eq!((plan.twilio, plan.hume, plan.openai), (Service::Real, Service::LeftOut, Service::Real));
-        assert!(plan.is_reachable());
-    }
-
-    #[test]
-    fn without_a_public_address_it_starts_and_knows_that_twilio_cannot_reach_it() {
-        let credentials = [ACCOUNT, ("TWILIO_AUTH_TOKEN", "token"), ("TWILIO_PHONE_NUMBER", "+12025550123")];
-        assert!(!read(&credentials).unwrap().is_reachable());
-        let loopback = [&credentials[..], &[("PUBLIC_BASE_URL", "http://localhost:8080")]].concat();
-        assert!(!read(&loopback).unwrap().is_reachable());
-        let stand_in = [&credentials[..], &[("TWILIO_BASE_URL", "http://127.0.0.1:4010")]].concat();
-        assert!(read(&stand_in).unwrap().is_reachable());
-    }
-
-    #[test]
-    fn half_of_the_credentials_are_a_problem_each_with_both_ways_out() {
-        let problems = read(&[ACCOUNT]).unwrap_err();
-        assert_eq!(names(&problems), ["TWILIO_AUTH_TOKEN", "TWILIO_PHONE_NUMBER"]);
-        assert!(problems.iter().all(|problem| problem.remedy.contains("simulated")), "{problems:?}");
-    }
-
-    #[test]
-    fn all_problems_come_at_once_and_each_variable_once() {
-        let problems = read(&[
-            ("PORT", "http"),
-            ("HOST", "example.com"),
-            ("HUME_BASE_URL", "https://evi.example.com"),
-            ("STREAM_SECRET", "short"),
-            ("API_TOKENS", "hunter2"),
-            ("TIME_ZONE", "Mars/Olympus"),
-            ("CAPACITY", "many"),
-            ("MAX_CALLS", "0"),
-            ("ALLOWED_COUNTRIES", "XX"),
-            ("TABLE_NAME", "calls"),
-        ])
-        .unwrap_err();
-        let mut found = names(&problems);
-        found.sort_unstable();
-        let expected = [
-            "ALLOWED_COUNTRIES", "API_TOKENS", "BUCKET_NAME", "CAPACITY", "HOST", "HUME_API_KEY", "MAX_CALLS", "PORT",
-            "STREAM_SECRET", "TIME_ZONE",
-        ];
-        assert_eq!(found, expected);
-        assert!(problems.iter().all(|problem| !problem.remedy.is_empty()));
-        assert!(!format!("{problems:?}").contains("hunter2"));
-    }
-
-    #[test]
-    fn all_networks_need_no_address_of_the_node_on_one_machine() {
-        let mut plan = read(&[("HOST", "0.0.0.0"), ("PORT", "0")]).unwrap();
-        plan.fill_address("0.0.0.0:4711".parse().unwrap());
-        assert_eq!(plan.environment.get("NODE_ADDRESS"), Some("http://127.0.0.1:4711"));
-        assert_eq!(plan.environment.get("PUBLIC_BASE_URL"), Some("http://127.0.0.1:4711"));
-    }
-}
+mod tests;

@@ -58,7 +58,8 @@ impl Simulators {
         };
         let openai = match plan.openai {
             Service::Simulated => {
-                let config = OpenAiConfig { keep_audio: false, starts_at_unix_s: unix.as_secs(), ..OpenAiConfig::default() };
+                let config =
+                    OpenAiConfig { keep_audio: false, starts_at_unix_s: unix.as_secs(), ..OpenAiConfig::default() };
                 let handle = openai::server::start(config, openai::fault::Faults::none(), seed()?).await?;
                 plan.fill_engine("OPENAI", &handle.url);
                 Some(handle)
@@ -89,13 +90,16 @@ async fn start_twilio(plan: &mut Plan, numbers: &[String]) -> std::io::Result<Ar
     let mut config = TwilioConfig::new(account_sid, random_text(16)?, seed()?);
     let mut owned = vec![SIMULATED_NUMBER.to_owned()];
     owned.extend(numbers.iter().filter(|number| *number != SIMULATED_NUMBER).cloned());
-    config.numbers = (1..).zip(owned).map(|(n, phone_number)| OwnedNumber {
-        sid: PhoneNumberSid::from_number(n),
-        phone_number,
-        voice: webhook("/twilio/voice"),
-        voice_fallback: webhook("/twilio/voice/fallback"),
-        status_callback: webhook("/twilio/status"),
-    }).collect();
+    config.numbers = (1..)
+        .zip(owned)
+        .map(|(n, phone_number)| OwnedNumber {
+            sid: PhoneNumberSid::from_number(n),
+            phone_number,
+            voice: webhook("/twilio/voice"),
+            voice_fallback: webhook("/twilio/voice/fallback"),
+            status_callback: webhook("/twilio/status"),
+        })
+        .collect();
     config.default_callee = Scenario::default().callee();
     let (account, token) = (account_sid.to_string(), config.auth_token.clone());
     let twilio = Twilio::start(config).await?;

@@ -23,13 +23,20 @@ pub fn show(machine: &Machine, screen: &mut Screen) {
     entry(screen, "API", &format!("{url}   (described at {url}/openapi.json)"));
     if plan.twilio == Service::Real {
         let public = plan.environment.get("PUBLIC_BASE_URL").unwrap_or_default();
-        entry(screen, "Public", if plan.is_reachable() { public } else { "none: Twilio cannot reach this machine (see below)" });
+        entry(
+            screen,
+            "Public",
+            if plan.is_reachable() { public } else { "none: Twilio cannot reach this machine (see below)" },
+        );
     }
     entry(screen, "Data", &format!("{}/", plan.data_dir.display()));
     entry(screen, "Token", &format!("in {}", plan.data_dir.join(LocalSecret::ApiToken.file()).display()));
-    let agents = machine.agents_from.as_ref().map_or("the included ones (there is no directory agents/ here)".to_owned(), |path| {
-        format!("{}/*.toml, read again when they change", path.display())
-    });
+    let agents = machine
+        .agents_from
+        .as_ref()
+        .map_or("the included ones (there is no directory agents/ here)".to_owned(), |path| {
+            format!("{}/*.toml, read again when they change", path.display())
+        });
     entry(screen, "Agents", &agents);
     for check in machine.checks.iter().filter(|check| check.verdict != Verdict::Good) {
         let remedy = check.remedy.as_deref().unwrap_or_default();
@@ -38,7 +45,10 @@ pub fn show(machine: &Machine, screen: &mut Screen) {
     }
     if machine.orphans > 0 {
         let calls = if machine.orphans == 1 { "One call" } else { "Some calls" };
-        screen.line(&format!("\n  {calls} of an earlier run had never been closed, and {} now.", if machine.orphans == 1 { "is" } else { "are" }));
+        screen.line(&format!(
+            "\n  {calls} of an earlier run had never been closed, and {} now.",
+            if machine.orphans == 1 { "is" } else { "are" }
+        ));
     }
     next_steps(machine, screen);
     screen.line(&format!("\n  {}\n", screen.paint(Style::Dim, "Ctrl-C ends it, in order. What happens from now on:")));
@@ -77,9 +87,12 @@ fn services(plan: &Plan) -> Vec<Row> {
         match service {
             Service::Real => real(name, at(&format!("{prefix}_BASE_URL"), &format!("with {key}"))),
             Service::Simulated => simulated(name, format!("no {key}; understands its own recorded callers only")),
-            Service::LeftOut => {
-                Row { name, state: "left out", style: Style::Dim, why: format!("no {key}, and another engine has its key") }
-            }
+            Service::LeftOut => Row {
+                name,
+                state: "left out",
+                style: Style::Dim,
+                why: format!("no {key}, and another engine has its key"),
+            },
         }
     };
     let storage = match &plan.storage {
@@ -120,9 +133,12 @@ fn next_steps(machine: &Machine, screen: &mut Screen) {
             step(
                 "Hear it work, in another terminal",
                 &[
-                    "cargo run -- call +12025550123                       place a call; somebody recorded takes it".to_owned(),
+                    "cargo run -- call +12025550123                       place a call; somebody recorded takes it"
+                        .to_owned(),
                     "cargo run -- call +12025550123 --scenario hangs-up   … or does something else (--help)".to_owned(),
-                    format!("cargo run -- call +12025550123 --inbound             somebody calls us, at {SIMULATED_NUMBER}"),
+                    format!(
+                        "cargo run -- call +12025550123 --inbound             somebody calls us, at {SIMULATED_NUMBER}"
+                    ),
                     "cargo run -- calls show                              what was said, when, and how fast".to_owned(),
                 ],
             );

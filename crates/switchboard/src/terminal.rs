@@ -216,7 +216,7 @@ mod tests {
 
     impl Write for Shared {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
+            self.0.lock().map_err(|_| std::io::Error::other("poisoned"))?.write(bytes)
         }
 
         fn flush(&mut self) -> std::io::Result<()> {

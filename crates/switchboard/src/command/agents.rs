@@ -73,7 +73,9 @@ pub(super) fn validate(paths: &[PathBuf], environment: &Environment, screen: &mu
         && let Err(errors) = AgentBook::new(agents)
     {
         let remedy = "a number belongs to one agent, and at most one is the default";
-        problems.extend(errors.iter().map(|error| Problem::new("The agents", format!("contradict each other: {error}"), remedy)));
+        problems.extend(
+            errors.iter().map(|error| Problem::new("The agents", format!("contradict each other: {error}"), remedy)),
+        );
     }
     if !problems.is_empty() {
         return Err(Failure::Problems(problems));
@@ -110,5 +112,9 @@ fn stem(file: &Path) -> &str {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
-    Problem::new(path.display().to_string(), format!("cannot be read: {error}"), "give a file, or a directory with *.toml files")
+    Problem::new(
+        path.display().to_string(),
+        format!("cannot be read: {error}"),
+        "give a file, or a directory with *.toml files",
+    )
 }

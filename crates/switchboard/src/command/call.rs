@@ -8,7 +8,7 @@ use call::journal::{Kind, Speaker};
 use functions::place::PlaceCall;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
-use store::{CallRecord, Direction, RecordingState, Status};
+use store::{CallRecord, RecordingState, Status};
 
 use crate::api::{Api, CallPage, Refused, failure};
 use crate::cli::Call;
@@ -18,7 +18,6 @@ use crate::events::ending;
 use crate::local::{CalleeIs, Calling, Inbound};
 use crate::plan::Plan;
 use crate::problem::Failure;
-use crate::scenario::Scenario;
 use crate::secrets::{LocalSecret, random_text};
 use crate::start_table::tunnel;
 use crate::terminal::{Screen, Style, spoken};
@@ -106,7 +105,7 @@ async fn place(call: &Call, api: &Api) -> Result<CallRecord, Failure> {
 }
 
 async fn come_in(call: &Call, api: &Api) -> Result<CallRecord, Failure> {
-    let scenario = call.scenario.unwrap_or(Scenario::default());
+    let scenario = call.scenario.unwrap_or_default();
     let inbound = Inbound { from: call.number.clone(), to: None, scenario };
     let calling: Calling = match api.ask(Method::POST, "/local/inbound", &[], &inbound).await {
         Ok(calling) => calling,
@@ -116,7 +115,10 @@ async fn come_in(call: &Call, api: &Api) -> Result<CallRecord, Failure> {
     let since = Instant::now();
     while since.elapsed() < COMES_IN_WITHIN {
         let page: CallPage = api.get("/v1/calls?limit=20").await?;
-        let found = page.calls.into_iter().find(|call| call.twilio_sid.is_some_and(|sid| sid.to_string() == calling.twilio_sid));
+        let found = page
+            .calls
+            .into_iter()
+            .find(|call| call.twilio_sid.is_some_and(|sid| sid.to_string() == calling.twilio_sid));
         if let Some(found) = found {
             return Ok(found);
         }
@@ -153,11 +155,12 @@ async fn follow(api: &Api, placed: &CallRecord, screen: &mut Screen, mut stop: S
         // What became of the call stands before what is said in it.
         if looks.is_multiple_of(LOOKS_PER_STATUS) || !part.entries.is_empty() {
             call = api.call(&id).await.map_err(failure)?;
-            live.status(&call);
+            live.status(&call, part.entries.first().map(|entry| entry.at_ms));
         }
         looks = looks.wrapping_add(1);
         for entry in &part.entries {
-            stream_open = (stream_open || matches!(entry.kind, Kind::StreamStarted { .. })) && !matches!(entry.kind, Kind::StreamEnded { .. });
+            stream_open = (stream_open || matches!(entry.kind, Kind::StreamStarted { .. }))
+                && !matches!(entry.kind, Kind::StreamEnded { .. });
             live.entry(entry);
         }
         after = part.next_after;
@@ -190,22 +193,20 @@ async fn summary(api: &Api, call: &CallRecord, data_dir: &Path, screen: &mut Scr
     let style = if call.status == Status::Completed { Style::Good } else { Style::Warn };
     let ended = screen.paint(style, &word(&call.status));
     field(screen, "Ended", &format!("{ended}, {}", ending(call)));
-    let between = |from: Option<store::Moment>, to: Option<store::Moment>| Some(spoken(to?.since(from?)));
-    if let (Some(rang), Some(lasted)) =
-        (between(Some(call.created_at), call.answered_at), between(call.answered_at, call.ended_at))
-    {
-        let engine = call.engine.map(|engine| format!("; {engine} as long")).unwrap_or_default();
-        let rang = match call.direction {
-            Direction::Outbound => format!(", and {rang} until it was answered"),
-            Direction::Inbound => String::new(),
-        };
-        field(screen, "Time", &format!("{lasted} on the line{engine}{rang}"));
+    if let (Some(answered), Some(ended)) = (call.answered_at, call.ended_at) {
+        let lasted = spoken(ended.since(answered));
+        let engine = call.engine.map(|engine| format!(", and as long with {engine}")).unwrap_or_default();
+        field(screen, "Time", &format!("{lasted} on the line{engine}: what Twilio and the engine count"));
     }
     conversation::figures(screen, &turns);
     let words = turns.iter().filter(|turn| turn.speaker == Speaker::Caller).count();
     let recording = recording(api, call, data_dir, screen).await?;
     field(screen, "Recording", &recording);
-    field(screen, "Transcript", &format!("{} turns, {words} of them the caller's:  cargo run -- calls show {id}", turns.len()));
+    field(
+        screen,
+        "Transcript",
+        &format!("{} turns, {words} of them the caller's:  cargo run -- calls show {id}", turns.len()),
+    );
     screen.line("");
     Ok(())
 }
@@ -236,7 +237,11 @@ async fn recording(api: &Api, call: &CallRecord, data_dir: &Path, screen: &mut S
 /// How a program gets the recording. The token stays in its file.
 fn fetching(api: &Api, data_dir: &Path, id: &str) -> String {
     let token = data_dir.join(LocalSecret::ApiToken.file());
-    format!("curl -H \"Authorization: Bearer $(cat {})\" {}/v1/calls/{id}/recording -o {id}.wav", token.display(), api.base())
+    format!(
+        "curl -H \"Authorization: Bearer $(cat {})\" {}/v1/calls/{id}/recording -o {id}.wav",
+        token.display(),
+        api.base()
+    )
 }
 
 /// The recording in the embedded store, which keeps objects as files.

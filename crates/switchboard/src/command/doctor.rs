@@ -99,10 +99,15 @@ async fn public_address(plan: &Plan, runs: bool) -> Option<Check> {
     }
     let public: PublicUrl = plan.environment.get("PUBLIC_BASE_URL")?.parse().ok()?;
     if !runs {
-        return Some(Check::doubtful(WHAT, format!("{public}: not asked, because the program does not run"), "start it, and ask again"));
+        return Some(Check::doubtful(
+            WHAT,
+            format!("{public}: not asked, because the program does not run"),
+            "start it, and ask again",
+        ));
     }
     let asked = async {
-        let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
+        let client =
+            reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
         let response = client.get(public.join("/health")).send().await?;
         let status = response.status().as_u16();
         Ok::<_, reqwest::Error>((status, response.text().await.unwrap_or_default()))
@@ -127,7 +132,11 @@ async fn number(plan: &Plan, settings: &Settings, fix: bool) -> Vec<Check> {
             webhooks::check(&client.with_timeout(PATIENCE), &settings.api.our_number, public.as_ref(), fix).await
         }
         (Ok(client), _) => webhooks::check(&client.with_timeout(PATIENCE), &settings.api.our_number, None, false).await,
-        (Err(error), _) => vec![Check::doubtful("Number", format!("could not be checked: {error}"), "look at this machine's certificates")],
+        (Err(error), _) => vec![Check::doubtful(
+            "Number",
+            format!("could not be checked: {error}"),
+            "look at this machine's certificates",
+        )],
     }
 }
 

@@ -16,7 +16,12 @@ async fn calls_both_ways_leave_a_complete_record_that_survives_a_restart() {
     let dev = Dev::start(&data_dir.0).await;
 
     // One by the command, which finds the running program; one by the API; one that comes in: all at the same time.
-    let command = program(&data_dir.0, &[]).args(["call", "+12025550124", "--scenario", "interrupting"]).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let command = program(&data_dir.0, &[])
+        .args(["call", "+12025550124", "--scenario", "interrupting"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     let inbound = json!({ "from": "+12025550125", "scenario": "curious" });
     let inbound: Value = dev.ask(Method::POST, "/local/inbound", Some(inbound)).await.json().await.unwrap();
     let placed = dev.place(THEIRS, "booking").await;
@@ -30,9 +35,22 @@ async fn calls_both_ways_leave_a_complete_record_that_survives_a_restart() {
 
     // The caller's words were recognised from the audio that reached the engine.
     let words = said(&dev, &placed, "caller").await;
-    assert_eq!(words, ["I'd like to book an appointment.", "Tuesday at ten, please.", "It's Jamie Rivera.", "Yes, that's right.", "Thanks a lot, goodbye."]);
+    assert_eq!(
+        words,
+        [
+            "I'd like to book an appointment.",
+            "Tuesday at ten, please.",
+            "It's Jamie Rivera.",
+            "Yes, that's right.",
+            "Thanks a lot, goodbye."
+        ]
+    );
     let heard = said(&dev, &placed, "agent").await.join(" ");
-    for sentence in ["This is an AI assistant, and this call is recorded.", "How can I help you today?", "You are booked for Tuesday at ten."] {
+    for sentence in [
+        "This is an AI assistant, and this call is recorded.",
+        "How can I help you today?",
+        "You are booked for Tuesday at ten.",
+    ] {
         assert!(heard.contains(sentence), "{sentence}: {heard}");
     }
     journal_is_whole(&dev, &placed).await;
@@ -40,7 +58,10 @@ async fn calls_both_ways_leave_a_complete_record_that_survives_a_restart() {
 
     let sid = inbound["twilio_sid"].as_str().unwrap();
     let calls = dev.get("/v1/calls?direction=inbound").await;
-    let came_in = calls["calls"].as_array().unwrap().iter().find(|call| call["twilio_sid"] == sid).unwrap()["id"].as_str().unwrap().to_owned();
+    let came_in = calls["calls"].as_array().unwrap().iter().find(|call| call["twilio_sid"] == sid).unwrap()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let call = dev.until(&came_in, CALL_MAX, |call| call["status"] == "completed").await;
     assert_eq!((call["from"].as_str(), call["to"].as_str()), (Some("+12025550125"), Some("+12025550100")));
     assert_eq!(said(&dev, &came_in, "caller").await[..2], ["Are you a real person?", "What are your opening hours?"]);
@@ -48,7 +69,14 @@ async fn calls_both_ways_leave_a_complete_record_that_survives_a_restart() {
     let shown = command.wait_with_output().unwrap();
     let (text, errors) = (stdout(&shown), stderr(&shown));
     assert!(shown.status.success(), "{text}{errors}");
-    for part in ["Wait, wait, not Tuesday.", "cut off after", "You are booked for Thursday at three.", "after the caller's last word", "recording.wav", "1 interruption"] {
+    for part in [
+        "Wait, wait, not Tuesday.",
+        "cut off after",
+        "You are booked for Thursday at three.",
+        "after the caller's last word",
+        "recording.wav",
+        "1 interruption",
+    ] {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }
     assert!(!text.contains("+12025550124") && text.contains("+1202···0124"), "{text}");
@@ -58,7 +86,9 @@ async fn calls_both_ways_leave_a_complete_record_that_survives_a_restart() {
     for part in ["simulated", "answered", "interrupts", "ended", "Everything is stored."] {
         assert!(written.contains(part), "{part} is not in:\n{written}");
     }
-    assert!(!written.contains(THEIRS.strip_prefix("+1").unwrap()) || written.contains("cargo run -- call +12025550123"));
+    assert!(
+        !written.contains(THEIRS.strip_prefix("+1").unwrap()) || written.contains("cargo run -- call +12025550123")
+    );
 
     // Nothing runs any more: the commands start what they need, on what is on disk.
     let list = run(&data_dir.0, &[], &["calls", "list", "--json"]);
@@ -122,7 +152,16 @@ async fn journal_is_whole(dev: &Dev, id: &str) {
     let numbers: Vec<u64> = entries.iter().map(|entry| entry["seq"].as_u64().unwrap()).collect();
     assert_eq!(numbers, (1..=entries.len() as u64).collect::<Vec<_>>());
     let kinds: Vec<&str> = entries.iter().map(|entry| entry["kind"].as_str().unwrap()).collect();
-    for kind in ["prepared", "stream_started", "engine_ready", "disclosure_heard", "turn", "tool_called", "tool_answered", "next_step"] {
+    for kind in [
+        "prepared",
+        "stream_started",
+        "engine_ready",
+        "disclosure_heard",
+        "turn",
+        "tool_called",
+        "tool_answered",
+        "next_step",
+    ] {
         assert!(kinds.contains(&kind), "{kind}: {kinds:?}");
     }
     assert_eq!(kinds.last(), Some(&"stream_ended"));

@@ -60,7 +60,11 @@ impl Dev {
     pub(crate) async fn start(data_dir: &Path) -> Self {
         // What an earlier one said of itself is not to be believed.
         drop(std::fs::remove_file(data_dir.join("running.json")));
-        let mut child = program(data_dir, &[]).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the binary is built");
+        let mut child = program(data_dir, &[])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the binary is built");
         let http = Client::builder().no_proxy().build().unwrap();
         let since = Instant::now();
         loop {

@@ -28,7 +28,15 @@ fn all_problems_of_the_configuration_come_at_once() {
     let output = run(&data_dir.0, &variables, &["dev"]);
     let text = stderr(&output);
     assert_eq!(output.status.code(), Some(2), "{text}");
-    let all = ["6 things are in the way", "TWILIO_AUTH_TOKEN", "TWILIO_PHONE_NUMBER", "PORT", "MAX_CALLS", "STREAM_SECRET", "OPENAI_API_KEY"];
+    let all = [
+        "6 things are in the way",
+        "TWILIO_AUTH_TOKEN",
+        "TWILIO_PHONE_NUMBER",
+        "PORT",
+        "MAX_CALLS",
+        "STREAM_SECRET",
+        "OPENAI_API_KEY",
+    ];
     for name in all {
         assert!(text.contains(name), "{name}: {text}");
     }
@@ -41,7 +49,11 @@ fn a_directory_that_cannot_be_written_is_said_with_its_remedy() {
     std::fs::write(&data_dir.0, "not a directory").unwrap();
     let output = run(&data_dir.0, &[], &[]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("cannot be written") && stderr(&output).contains("set DATA_DIR"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("cannot be written") && stderr(&output).contains("set DATA_DIR"),
+        "{}",
+        stderr(&output)
+    );
     std::fs::remove_file(&data_dir.0).unwrap();
 }
 
@@ -75,7 +87,11 @@ fn mistakes_in_agents_are_said_with_file_and_line() {
     let data_dir = DataDir::new("agents");
     let agents = data_dir.0.join("agents");
     std::fs::create_dir_all(&agents).unwrap();
-    std::fs::write(agents.join("front.toml"), "engines = [\"hume\"]\ninstructions = \"Be kind.\"\ngreating = \"Hello\"\n").unwrap();
+    std::fs::write(
+        agents.join("front.toml"),
+        "engines = [\"hume\"]\ninstructions = \"Be kind.\"\ngreating = \"Hello\"\n",
+    )
+    .unwrap();
     let directory = agents.to_str().unwrap();
     let checked = run(&data_dir.0, &[], &["agents", "validate", directory]);
     assert_eq!(checked.status.code(), Some(2));
@@ -93,6 +109,9 @@ fn the_doctor_knows_what_is_simulated_and_what_is_missing() {
     let output = run(&data_dir.0, &[], &["doctor", "--json"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(found.as_array().unwrap().iter().any(|check| check["what"] == "Twilio" && check["verdict"] == "good"), "{found}");
+    assert!(
+        found.as_array().unwrap().iter().any(|check| check["what"] == "Twilio" && check["verdict"] == "good"),
+        "{found}"
+    );
     assert!(stdout(&run(&data_dir.0, &[], &["--help"])).contains("doctor"));
 }

@@ -52,8 +52,18 @@ impl Wanted {
         };
         vec![
             compare("Voice URL", &self.voice, number.voice_url.as_deref(), number.voice_method.as_deref()),
-            compare("Fallback URL", &self.fallback, number.voice_fallback_url.as_deref(), number.voice_fallback_method.as_deref()),
-            compare("Status callback", &self.status, number.status_callback.as_deref(), number.status_callback_method.as_deref()),
+            compare(
+                "Fallback URL",
+                &self.fallback,
+                number.voice_fallback_url.as_deref(),
+                number.voice_fallback_method.as_deref(),
+            ),
+            compare(
+                "Status callback",
+                &self.status,
+                number.status_callback.as_deref(),
+                number.status_callback_method.as_deref(),
+            ),
         ]
     }
 }
@@ -63,7 +73,9 @@ pub(super) async fn check(client: &Twilio, our_number: &str, public: Option<&Pub
     let what = format!("Number {}", short_number(our_number));
     let number = match client.list_numbers(Some(our_number)).await {
         Ok(listing) => listing.entries.into_iter().find(|number| *number.phone_number == our_number),
-        Err(error) => return vec![Check::doubtful(what, format!("could not be looked up: {error}"), "ask again later")],
+        Err(error) => {
+            return vec![Check::doubtful(what, format!("could not be looked up: {error}"), "ask again later")];
+        }
     };
     let Some(number) = number else {
         let remedy = "set TWILIO_PHONE_NUMBER to a number of this account, as Twilio's console shows it";
@@ -73,7 +85,8 @@ pub(super) async fn check(client: &Twilio, our_number: &str, public: Option<&Pub
     if number.voice_application_sid.as_deref().is_some_and(|sid| !sid.is_empty())
         || number.trunk_sid.as_deref().is_some_and(|sid| !sid.is_empty())
     {
-        let remedy = "take it off the application or trunk in Twilio's console: its own webhooks count for nothing there";
+        let remedy =
+            "take it off the application or trunk in Twilio's console: its own webhooks count for nothing there";
         found.push(Check::bad("Routing", "the number belongs to a TwiML application or a SIP trunk", remedy));
     }
     let Some(public) = public else { return found };
@@ -82,7 +95,9 @@ pub(super) async fn check(client: &Twilio, our_number: &str, public: Option<&Pub
     if fix && before.iter().any(|check| check.remedy.is_some()) {
         match client.update_number(number.sid, &wanted.change()).await {
             Ok(changed) => found.extend(wanted.compare(&changed).into_iter().map(said_fixed)),
-            Err(error) => found.push(Check::bad("Webhooks", format!("could not be set: {error}"), "set them in Twilio's console")),
+            Err(error) => {
+                found.push(Check::bad("Webhooks", format!("could not be set: {error}"), "set them in Twilio's console"))
+            }
         }
     } else {
         found.extend(before);

@@ -1,0 +1,92 @@
+use super::*;
+
+fn read(variables: &[(&str, &str)]) -> Result<Plan, Vec<Problem>> {
+    Plan::read(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+}
+
+fn names(problems: &[Problem]) -> Vec<&str> {
+    problems.iter().map(|problem| problem.name.as_str()).collect()
+}
+
+const ACCOUNT: (&str, &str) = ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000002");
+
+#[test]
+fn without_any_variable_everything_is_simulated() {
+    let plan = read(&[]).unwrap();
+    assert_eq!((plan.twilio, plan.hume, plan.openai), (Service::Simulated, Service::Simulated, Service::Simulated));
+    assert_eq!((plan.storage.clone(), plan.listen.to_string().as_str()), (Storage::Embedded, "127.0.0.1:8080"));
+    assert!(plan.is_reachable());
+}
+
+#[test]
+fn credentials_and_a_public_address_are_enough_for_a_real_call() {
+    let plan = read(&[
+        ACCOUNT,
+        ("TWILIO_AUTH_TOKEN", "token"),
+        ("TWILIO_PHONE_NUMBER", "+12025550123"),
+        ("OPENAI_API_KEY", "key"),
+        ("PUBLIC_BASE_URL", "https://voice.example.com"),
+    ])
+    .unwrap();
+    assert_eq!((plan.twilio, plan.hume, plan.openai), (Service::Real, Service::LeftOut, Service::Real));
+    assert!(plan.is_reachable());
+}
+
+#[test]
+fn without_a_public_address_it_starts_and_knows_that_twilio_cannot_reach_it() {
+    let credentials = [ACCOUNT, ("TWILIO_AUTH_TOKEN", "token"), ("TWILIO_PHONE_NUMBER", "+12025550123")];
+    assert!(!read(&credentials).unwrap().is_reachable());
+    let loopback = [&credentials[..], &[("PUBLIC_BASE_URL", "http://localhost:8080")]].concat();
+    assert!(!read(&loopback).unwrap().is_reachable());
+    let stand_in = [&credentials[..], &[("TWILIO_BASE_URL", "http://127.0.0.1:4010")]].concat();
+    assert!(read(&stand_in).unwrap().is_reachable());
+}
+
+#[test]
+fn half_of_the_credentials_are_a_problem_each_with_both_ways_out() {
+    let problems = read(&[ACCOUNT]).unwrap_err();
+    assert_eq!(names(&problems), ["TWILIO_AUTH_TOKEN", "TWILIO_PHONE_NUMBER"]);
+    assert!(problems.iter().all(|problem| problem.remedy.contains("simulated")), "{problems:?}");
+}
+
+#[test]
+fn all_problems_come_at_once_and_each_variable_once() {
+    let problems = read(&[
+        ("PORT", "http"),
+        ("HOST", "example.com"),
+        ("HUME_BASE_URL", "https://evi.example.com"),
+        ("STREAM_SECRET", "short"),
+        ("API_TOKENS", "hunter2"),
+        ("TIME_ZONE", "Mars/Olympus"),
+        ("CAPACITY", "many"),
+        ("MAX_CALLS", "0"),
+        ("ALLOWED_COUNTRIES", "XX"),
+        ("TABLE_NAME", "calls"),
+    ])
+    .unwrap_err();
+    let mut found = names(&problems);
+    found.sort_unstable();
+    let expected = [
+        "ALLOWED_COUNTRIES",
+        "API_TOKENS",
+        "BUCKET_NAME",
+        "CAPACITY",
+        "HOST",
+        "HUME_API_KEY",
+        "MAX_CALLS",
+        "PORT",
+        "STREAM_SECRET",
+        "TIME_ZONE",
+    ];
+    assert_eq!(found, expected);
+    assert!(problems.iter().all(|problem| !problem.remedy.is_empty()));
+    assert!(!format!("{problems:?}").contains("hunter2"));
+}
+
+#[test]
+fn all_networks_need_no_address_of_the_node_on_one_machine() {
+    let mut plan = read(&[("HOST", "0.0.0.0"), ("PORT", "0")]).unwrap();
+    plan.fill_address("0.0.0.0:4711".parse().unwrap());
+    assert_eq!(plan.environment.get("NODE_ADDRESS"), Some("http://127.0.0.1:4711"));
+    assert_eq!(plan.environment.get("PUBLIC_BASE_URL"), Some("http://127.0.0.1:4711"));
+}
