@@ -23,6 +23,9 @@ use bytes::Bytes;
 use crate::audio::mulaw;
 use crate::limits::{FRAME, FRAME_BYTES, MARK_EVERY, MARK_OVERDUE, MARKS_MAX, PLAYOUT_QUEUED_MAX, SAMPLES_PER_MS};
 
+/// Marks return unevenly by a few frames on any network; a lag beyond this is a phone that had nothing to play.
+const STOOD_STILL: Duration = Duration::from_millis(60);
+
 const FRAME_SAMPLES: u64 = FRAME_BYTES as u64;
 
 /// Samples as a duration.
@@ -110,6 +113,8 @@ pub(crate) struct Playout {
     rest: Vec<u8>,
     /// Frames sent and not known to be heard yet, for the recording.
     in_flight: VecDeque<HeardFrame>,
+    /// The end of the last frame that was told as heard: by its slot, and as it was told.
+    told: Option<(Instant, Instant)>,
     sent: u64,
     proven: u64,
     /// When the phone will have played all that was sent, if nothing stalls.
@@ -138,6 +143,7 @@ impl Playout {
             queued_frames: 0,
             rest: Vec::with_capacity(FRAME_BYTES),
             in_flight: VecDeque::new(),
+            told: None,
             sent: 0,
             proven: 0,
             dry_at: None,
@@ -370,9 +376,63 @@ impl Playout {
     }
 
     /// Takes the frames that have been heard since this was last asked.
+    ///
+    /// The lag of marks trembles by milliseconds, the phone's playing does not: a frame follows the one before it without
+    /// a hole or an overlap, unless the lag says that the phone really stood still.
     pub(crate) fn take_heard(&mut self, now: Instant) -> Option<HeardFrame> {
-        let frame = self.in_flight.front()?;
         let late = self.late;
-        (frame.slot + FRAME + late <= now).then(|| self.in_flight.pop_front())?.map(|frame| HeardFrame { slot: frame.slot + late, ..frame })
+        let frame = self.in_flight.pop_front_if(|frame| frame.slot + FRAME + late <= now)?;
+        let by_lag = frame.slot + late;
+        let slot = match self.told {
+            Some((slot_end, told_end)) if slot_end == frame.slot && by_lag < told_end + STOOD_STILL => told_end,
+            Some((_, told_end)) => by_lag.max(told_end),
+            None => by_lag,
+        };
+        self.told = Some((frame.slot + FRAME, slot + FRAME));
+        Some(HeardFrame { slot, ..frame })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plays two seconds whose marks come back after the given lags, and says when each frame was heard, in milliseconds.
+    fn heard_at(lags_ms: [u64; 4]) -> Vec<u128> {
+        let start = Instant::now();
+        let mut playout = Playout::new(Duration::from_millis(200), 1);
+        playout.push(&[0x20; FRAME_BYTES * 100]);
+        playout.end_turn();
+        let mut lags = lags_ms.iter().copied().map(Duration::from_millis);
+        let (mut returning, mut heard) = (VecDeque::new(), Vec::new());
+        for tick in 0..3_000 {
+            let now = start + Duration::from_millis(tick);
+            while let Some(send) = playout.poll(now) {
+                if let Send::Mark(name) = send {
+                    returning.push_back((playout.dry_at.unwrap() + lags.next().unwrap(), name));
+                }
+            }
+            while let Some((_, name)) = returning.pop_front_if(|(at, _)| *at <= now) {
+                playout.marked(now, &name);
+            }
+            while let Some(frame) = playout.take_heard(now) {
+                heard.push(frame.slot.duration_since(start).as_millis());
+            }
+        }
+        heard
+    }
+
+    #[test]
+    fn marks_that_tremble_leave_no_holes_and_no_overlaps_in_what_was_heard() {
+        let heard = heard_at([5, 8, 4, 11]);
+        assert_eq!(heard, (0..100).map(|frame| frame * 20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_phone_that_stood_still_is_heard_later_and_never_twice_at_once() {
+        let heard = heard_at([5, 305, 305, 305]);
+        assert_eq!(heard.len(), 100);
+        assert!(heard.windows(2).all(|pair| pair[1] >= pair[0] + 20), "{heard:?}");
+        assert!(heard[99] >= 99 * 20 + 290, "{heard:?}");
     }
 }
