@@ -22,7 +22,8 @@ impl Desk {
     #[must_use]
     pub fn new(vendor: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("conformance-{vendor}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{} could not be made: {error}", folder.display()));
+        std::fs::create_dir_all(&folder)
+            .unwrap_or_else(|error| panic!("{} could not be made: {error}", folder.display()));
         Self { folder }
     }
 

@@ -42,20 +42,16 @@ impl Excused {
     }
 
     fn line(&self, story: &str, wire: &'static str, text: String) -> Line {
-        Line {
-            story: story.to_owned(),
-            wire,
-            text,
-            excused_keys: self.keys.clone(),
-            excused_types: self.types.clone(),
-        }
+        Line { story: story.to_owned(), wire, text, excused_keys: self.keys.clone(), excused_types: self.types.clone() }
     }
 }
 
 /// What phone and call say to each other while a caller talks over the agent, with either engine.
 #[must_use]
 pub fn phone() -> Vec<Line> {
-    let call = |engine| lines_of("talking over the agent", &Excused::nothing(), calls::run(calls::config(engine, calls::impatient())));
+    let call = |engine| {
+        lines_of("talking over the agent", &Excused::nothing(), calls::run(calls::config(engine, calls::impatient())))
+    };
     let lines = [EngineKind::Hume, EngineKind::OpenAi].into_iter().flat_map(call);
     lines.filter(|line| matches!(line.wire, "from_phone" | "to_phone")).collect()
 }

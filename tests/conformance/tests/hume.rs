@@ -37,7 +37,12 @@ async fn humes_package_accepts_what_we_send_and_talks_with_the_simulated_evi() {
     let desk = Desk::new("hume");
     let overheard = desk.write("overheard", conformance::stories::hume());
     let webhooks = desk.write("webhooks", deliveries());
-    let quick = EviConfig { api_keys: vec!["key".to_owned()], speed: 20, model_delay: Duration::from_millis(50), ..EviConfig::default() };
+    let quick = EviConfig {
+        api_keys: vec!["key".to_owned()],
+        speed: 20,
+        model_delay: Duration::from_millis(50),
+        ..EviConfig::default()
+    };
     let evi = server::start(quick.clone(), Faults::none(), 1).await.expect("a port is free");
     let patient = EviConfig { speed: 1, chunks_per_sentence: 8, min_interruption: Duration::from_millis(300), ..quick };
     let slow = server::start(patient, Faults::none(), 2).await.expect("a port is free");
@@ -58,8 +63,13 @@ async fn humes_package_accepts_what_we_send_and_talks_with_the_simulated_evi() {
     for line in desk.read("signed") {
         let field = |name: &str| line[name].as_str().expect("a text").to_owned();
         let at = field("timestamp").parse().expect("seconds");
-        let checked =
-            wire::hume::webhook::verify(field("key").as_bytes(), field("body").as_bytes(), &field("signature"), &field("timestamp"), at);
+        let checked = wire::hume::webhook::verify(
+            field("key").as_bytes(),
+            field("body").as_bytes(),
+            &field("signature"),
+            &field("timestamp"),
+            at,
+        );
         assert_eq!(checked.is_ok(), line["genuine"] == true, "{line}");
     }
     let heard: Vec<String> = evi.records().into_iter().flat_map(|(_, record)| record.heard).collect();

@@ -34,5 +34,8 @@ async fn openais_package_accepts_what_we_send_and_talks_with_the_simulated_servi
     let heard = |words: &str| records.iter().any(|(_, record)| record.heard.iter().any(|heard| heard == words));
     assert!(heard("I'd like to book an appointment."), "the client's speech was understood");
     assert!(records.iter().any(|(_, record)| !record.tool_outputs.is_empty()), "the client answered a tool");
-    assert!(slow.records().iter().any(|(_, record)| !record.truncations.is_empty()), "the client truncated what was cut off");
+    assert!(
+        slow.records().iter().any(|(_, record)| !record.truncations.is_empty()),
+        "the client truncated what was cut off"
+    );
 }

@@ -20,7 +20,11 @@ pub fn hume() -> Vec<Line> {
     for (story, config) in calls() {
         lines.extend(lines_of(story, &Excused::nothing(), run(config)));
     }
-    let said: Vec<String> = lines.iter().filter(|line| line.story == "a booking" && line.wire == "from_engine").map(|line| line.text.clone()).collect();
+    let said: Vec<String> = lines
+        .iter()
+        .filter(|line| line.story == "a booking" && line.wire == "from_engine")
+        .map(|line| line.text.clone())
+        .collect();
     let sent = asked_for_an_unknown_tool(EngineKind::Hume, &said).into_iter();
     lines.extend(sent.map(|text| Excused::nothing().line("an unknown tool", "to_engine", text)));
     for (name, _) in AGENTS {
@@ -43,7 +47,12 @@ pub fn hume() -> Vec<Line> {
     let excused = Excused { keys: vec!["trace"], types: vec!["speech_rate"] };
     let strange = WorldConfig { evi: Evi::new(stranger, Faults::none(), 1), ..hume_call() };
     lines.extend(lines_of("a service newer than its schema", &excused, run(strange)));
-    lines.extend(alone("alone", &Excused::nothing(), EviConfig { echo_session_settings: true, ..EviConfig::default() }, 1));
+    lines.extend(alone(
+        "alone",
+        &Excused::nothing(),
+        EviConfig { echo_session_settings: true, ..EviConfig::default() },
+        1,
+    ));
     lines.extend(limits());
     lines.retain(|line| !matches!(line.wire, "from_phone" | "to_phone"));
     lines
@@ -54,13 +63,21 @@ fn hume_call() -> WorldConfig {
 }
 
 fn calls() -> Vec<(&'static str, WorldConfig)> {
-    let slow = EviConfig { speed: 1, chunks_per_sentence: 8, min_interruption: Duration::from_millis(300), ..EviConfig::default() };
+    let slow = EviConfig {
+        speed: 1,
+        chunks_per_sentence: 8,
+        min_interruption: Duration::from_millis(300),
+        ..EviConfig::default()
+    };
     let inside = EviConfig { prosody: ProsodyPlace::Inside, quick_responses: true, ..EviConfig::default() };
     let dropped = Faults::scripted([
         Fault::midway(Moment::Spoken { nth: 2, audio: Duration::from_millis(300) }, Mishap::Drop).on(1),
         Fault::midway(Moment::CallerTurn(2), Mishap::Close { code: 1011, reason: "try again later".to_owned() }).on(2),
     ]);
-    let late = Faults::scripted([Fault::midway(Moment::Open(Duration::ZERO), Mishap::LateAudio(Duration::from_millis(150))).always()]);
+    let late =
+        Faults::scripted([
+            Fault::midway(Moment::Open(Duration::ZERO), Mishap::LateAudio(Duration::from_millis(150))).always()
+        ]);
     let orders = [(4, Order::Say), (14, Order::Say), (20, Order::HangUp)];
     let orders = orders.map(|(at, order)| (Duration::from_secs(at), NodeEvent::Commanded(order)));
     vec![
@@ -76,7 +93,10 @@ fn calls() -> Vec<(&'static str, WorldConfig)> {
         ("the node dies", WorldConfig { node: vec![(Duration::from_secs(12), NodeEvent::Dies)], ..hume_call() }),
         (
             "the node drains",
-            WorldConfig { node: vec![(Duration::from_secs(9), NodeEvent::Drains(Duration::from_secs(3)))], ..hume_call() },
+            WorldConfig {
+                node: vec![(Duration::from_secs(9), NodeEvent::Drains(Duration::from_secs(3)))],
+                ..hume_call()
+            },
         ),
     ]
 }

@@ -22,7 +22,11 @@ pub fn openai() -> Vec<Line> {
     for (story, config) in calls() {
         lines.extend(lines_of(story, &Excused::nothing(), run(config)));
     }
-    let said: Vec<String> = lines.iter().filter(|line| line.story == "a booking" && line.wire == "from_engine").map(|line| line.text.clone()).collect();
+    let said: Vec<String> = lines
+        .iter()
+        .filter(|line| line.story == "a booking" && line.wire == "from_engine")
+        .map(|line| line.text.clone())
+        .collect();
     let sent = asked_for_an_unknown_tool(EngineKind::OpenAi, &said).into_iter();
     lines.extend(sent.map(|text| Excused::nothing().line("an unknown tool", "to_engine", text)));
     for (name, _) in AGENTS {
@@ -110,7 +114,10 @@ const TYPED: [&str; 16] = [
 fn alone(story: &str, config: OpenAiConfig, seed: u64) -> Vec<Line> {
     let mut openai = OpenAi::new(config, Faults::none(), seed);
     let mut now = Instant::now();
-    let session = openai.connect(now, "/v1/realtime?model=gpt-realtime-2.1", Some("key")).expect("invariant: any key will do").session;
+    let session = openai
+        .connect(now, "/v1/realtime?model=gpt-realtime-2.1", Some("key"))
+        .expect("invariant: any key will do")
+        .session;
     let mut lines = Vec::new();
     let mut run = |openai: &mut OpenAi, frames: &mut dyn Iterator<Item = Frame>, at_least: u32| {
         for count in 0_u32.. {

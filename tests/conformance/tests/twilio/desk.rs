@@ -62,7 +62,13 @@ impl Desk {
 }
 
 /// `voice` speaks, then sends to `stream` by `GET`; that opens a stream whose action is `next`; the rest is reports.
-async fn hook(State(desk): State<Desk>, OriginalUri(uri): OriginalUri, method: Method, headers: HeaderMap, body: Bytes) -> Response {
+async fn hook(
+    State(desk): State<Desk>,
+    OriginalUri(uri): OriginalUri,
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     desk.keep("http", method.as_str(), &uri, &headers, &body);
     let port = desk.port;
     let verbs = match uri.path().trim_start_matches("/hook/") {
@@ -79,7 +85,12 @@ async fn hook(State(desk): State<Desk>, OriginalUri(uri): OriginalUri, method: M
     ([("content-type", "text/xml")], format!("<Response>{verbs}</Response>")).into_response()
 }
 
-async fn media(State(desk): State<Desk>, OriginalUri(uri): OriginalUri, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+async fn media(
+    State(desk): State<Desk>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     desk.keep("ws", "UPGRADE", &uri, &headers, &[]);
     upgrade.on_upgrade(listen_shortly)
 }

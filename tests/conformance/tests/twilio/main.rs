@@ -19,8 +19,16 @@ const OURS: &str = "+12025550100";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Callers whose numbers are none, or would break a careless form.
-const CALLERS: [&str; 8] =
-    ["+12025550123", "anonymous", "", "client:Zoë Ünïcode 東京", "sip:a&b=c@example.com;x=1", "+1 202%2B555", "a\u{1F600}b", " \t"];
+const CALLERS: [&str; 8] = [
+    "+12025550123",
+    "anonymous",
+    "",
+    "client:Zoë Ünïcode 東京",
+    "sip:a&b=c@example.com;x=1",
+    "+1 202%2B555",
+    "a\u{1F600}b",
+    " \t",
+];
 
 fn config(desk: &desk::Server) -> TwilioConfig {
     let mut config = TwilioConfig::new(AccountSid::from_number(7), TOKEN, 1);
@@ -53,7 +61,12 @@ fn our_signatures() -> Vec<Value> {
         json!({"url": url, "pairs": form, "algorithm": "HMAC_SHA256", "signature": sign_with(Algorithm::HmacSha256, TOKEN, url, form)}),
         json!({"url": hashed, "body": body, "algorithm": "HMAC_SHA1", "signature": sign(TOKEN, &hashed, [])}),
     ];
-    for url in ["https://example.com", "https://example.com:443/", "http://example.com:8080/a?b", "wss://media.example.com/stream/"] {
+    for url in [
+        "https://example.com",
+        "https://example.com:443/",
+        "http://example.com:8080/a?b",
+        "wss://media.example.com/stream/",
+    ] {
         signed.push(json!({"url": url, "pairs": [], "algorithm": "HMAC_SHA1", "signature": sign(TOKEN, url, [])}));
     }
     signed
@@ -64,8 +77,10 @@ async fn twilios_package_accepts_our_signatures_and_documents_and_drives_the_sim
     let paper = Desk::new("twilio");
     let server = desk::Server::start().await;
     let twilio = Twilio::start(config(&server)).await.expect("a port is free");
-    let calls: Vec<_> =
-        CALLERS.iter().map(|from| twilio.place_inbound(from, OURS, CallerScript::new()).expect("the number is ours")).collect();
+    let calls: Vec<_> = CALLERS
+        .iter()
+        .map(|from| twilio.place_inbound(from, OURS, CallerScript::new()).expect("the number is ours"))
+        .collect();
     for call in &calls {
         let record = twilio.finished(*call, PATIENCE).await.expect("the call ends");
         assert!(record.notices.is_empty(), "{:?}", record.notices);
@@ -95,7 +110,8 @@ async fn twilios_package_accepts_our_signatures_and_documents_and_drives_the_sim
     assert_eq!(theirs.len(), documents.len());
     for line in theirs {
         let name = line["name"].as_str().expect("a name");
-        let read = read(line["xml"].as_str().expect("a document"), Loopback::Refused).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let read = read(line["xml"].as_str().expect("a document"), Loopback::Refused)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         let (_, ours) = documents.iter().find(|(ours, _)| *ours == name).expect("it is one of ours");
         let verbs: Vec<_> = ours.verbs.iter().cloned().map(Instruction::Verb).collect();
         assert_eq!((read.instructions, read.warnings), (verbs, Vec::new()), "{name}");
@@ -110,7 +126,9 @@ fn accepted(line: &Value) -> bool {
     match text("kind") {
         "form" => {
             let pairs: Vec<(String, String)> = serde_json::from_value(line["pairs"].clone()).expect("pairs of texts");
-            verifier.verify_form(url, pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())), signature).is_ok()
+            verifier
+                .verify_form(url, pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())), signature)
+                .is_ok()
         }
         "get" => verifier.verify_get(url, signature).is_ok(),
         "json" => verifier.verify_json(url, text("body").as_bytes(), signature).is_ok(),
