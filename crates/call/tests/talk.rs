@@ -235,6 +235,37 @@ fn the_caller_who_speaks_up_during_the_goodbye_keeps_the_line() {
 }
 
 #[test]
+fn words_that_are_written_down_late_do_not_take_back_the_goodbye_that_answers_them() {
+    let mut rig = Rig::new(setup(agent(PLAIN), &[EngineKind::OpenAi]));
+    rig.link(LinkEvent::Opened);
+    rig.link(LinkEvent::Text(r#"{"type":"session.created","event_id":"e","session":{"type":"realtime","id":"sess_1"}}"#));
+    rig.link(LinkEvent::Text(r#"{"type":"session.updated","event_id":"e","session":{"type":"realtime","id":"sess_1"}}"#));
+    rig.start_stream();
+    use base64::Engine as _;
+    let audio = base64::engine::general_purpose::STANDARD.encode(vec![0x20u8; 8 * 400]);
+    let says = |rig: &mut Rig, response: &str, item: &str, text: &str| {
+        rig.link(LinkEvent::Text(&format!(r#"{{"type":"response.created","event_id":"e","response":{{"id":"{response}","object":"realtime.response","status":"in_progress","output":[]}}}}"#)));
+        rig.link(LinkEvent::Text(&format!(r#"{{"type":"response.output_audio.delta","event_id":"e","response_id":"{response}","item_id":"{item}","output_index":0,"content_index":0,"delta":"{audio}"}}"#)));
+        rig.link(LinkEvent::Text(&format!(r#"{{"type":"response.output_audio_transcript.done","event_id":"e","response_id":"{response}","item_id":"{item}","output_index":0,"content_index":0,"transcript":"{text}"}}"#)));
+    };
+    let done = |rig: &mut Rig, response: &str, output: &str| rig.link(LinkEvent::Text(&format!(r#"{{"type":"response.done","event_id":"e","response":{{"id":"{response}","object":"realtime.response","status":"completed","output":[{output}]}}}}"#)));
+    says(&mut rig, "resp_1", "item_1", "Hello, this is Riverside Dental. How can I help?");
+    done(&mut rig, "resp_1", "");
+    rig.run_quiet(1_000);
+    rig.link(LinkEvent::Text(r#"{"type":"input_audio_buffer.speech_started","event_id":"e","audio_start_ms":900,"item_id":"user_1"}"#));
+    rig.link(LinkEvent::Text(r#"{"type":"input_audio_buffer.speech_stopped","event_id":"e","audio_end_ms":1900,"item_id":"user_1"}"#));
+    rig.link(LinkEvent::Text(r#"{"type":"input_audio_buffer.committed","event_id":"e","previous_item_id":null,"item_id":"user_1"}"#));
+    says(&mut rig, "resp_2", "item_2", "Thank you for calling. Goodbye.");
+    done(&mut rig, "resp_2", r#"{"id":"item_3","type":"function_call","status":"completed","call_id":"t1","name":"hang_up","arguments":"{}"}"#);
+    rig.link(LinkEvent::Text(r#"{"type":"conversation.item.input_audio_transcription.completed","event_id":"e","item_id":"user_1","content_index":0,"transcript":"No, that was all I wanted."}"#));
+    assert!(!rig.sent().iter().any(|text| text.contains("hang up later")), "{:?}", rig.sent());
+    rig.run_quiet(3_000);
+    assert!(rig.finished, "{:#?}", rig.journal());
+    let turns: Vec<_> = rig.turns().into_iter().map(|turn| turn.text).collect();
+    assert!(turns.contains(&"No, that was all I wanted.".to_owned()), "{turns:?}");
+}
+
+#[test]
 fn an_operator_hangs_up_at_once() {
     let mut rig = Rig::greeted();
     rig.hume_says("a", "Let me tell you a long story.", 5_000);

@@ -34,6 +34,8 @@ struct Closing {
     tool: Option<String>,
     /// The caller spoke over the goodbye; their words decide whether the call ends.
     held: bool,
+    /// The turn of the caller that the goodbye answers has no words yet. They will come, and mean no new turn.
+    answers_unwritten: bool,
 }
 
 impl Ending {
@@ -106,7 +108,8 @@ impl Call {
 
     /// Ends the call as soon as what is being said was heard, within bounds.
     pub(super) fn end_after_speech(&mut self, now: Instant, step: NextStep) {
-        self.ending.closing = Some(Closing { step, awaits_turn: false, tool: None, held: false });
+        let answers_unwritten = self.caller.is_being_written();
+        self.ending.closing = Some(Closing { step, awaits_turn: false, tool: None, held: false, answers_unwritten });
         self.ending_moves(now);
     }
 
@@ -145,6 +148,9 @@ impl Call {
     /// The caller said something while the agent was hanging up. Unless it was a goodbye, the call goes on.
     pub(super) fn caller_goes_on(&mut self, now: Instant, text: &str) {
         let Some(closing) = self.ending.closing.as_mut().filter(|closing| is_agents(&closing.step)) else { return };
+        if std::mem::take(&mut closing.answers_unwritten) {
+            return;
+        }
         if !words::are_real(text) || words::is_farewell(text) {
             closing.held = false;
             return;
@@ -194,7 +200,10 @@ impl Call {
 
     /// The end of this epoch. Everything that is still open is written down as it stands.
     pub(super) fn finish(&mut self, now: Instant, why: StreamEnd, step: Option<NextStep>) {
-        let heard = self.playout.heard(now);
+        let heard = match why {
+            StreamEnd::Stopped => self.playout.heard_when_stopped(now),
+            StreamEnd::Lost | StreamEnd::Closed | StreamEnd::NeverCame => self.playout.heard(now),
+        };
         for turn in self.turns.take_all() {
             let record = turn.record(heard, self.call_ms(now), false);
             self.turn_over(now, &turn, record);
