@@ -14,6 +14,7 @@ use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt;
 use tokio::sync::watch;
 use wire::hume::API_KEY_HEADER;
 
@@ -48,11 +49,18 @@ pub async fn start(config: EviConfig, faults: Faults, seed: u64) -> std::io::Res
     let app = router(shared.clone());
     tokio::spawn(async move {
         let until = async move { stopped(&mut stop_signal).await };
-        if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(until).await {
+        if let Err(error) = axum::serve(listener.tap_io(prompt), app).with_graceful_shutdown(until).await {
             tracing::warn!(%error, "simulated EVI failed to serve");
         }
     });
     Ok(Handle { url: format!("http://{address}"), address, shared, stop })
+}
+
+/// Audio goes out in pieces, and none waits until the last is acknowledged.
+pub(crate) fn prompt(stream: &mut tokio::net::TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "failed to send small packets at once");
+    }
 }
 
 impl Handle {

@@ -13,8 +13,11 @@ use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::serve::ListenerExt;
 use serde_json::json;
 use tokio::sync::watch;
+
+use crate::evi::server::prompt;
 
 use super::fault::{FaultCounts, Faults, Mishap};
 use super::{Frame, OpenAi, OpenAiConfig, Out, Record, Refused, SessionId};
@@ -50,7 +53,7 @@ pub async fn start(config: OpenAiConfig, faults: Faults, seed: u64) -> std::io::
     let app = router(shared.clone());
     tokio::spawn(async move {
         let until = async move { stopped(&mut stop_signal).await };
-        if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(until).await {
+        if let Err(error) = axum::serve(listener.tap_io(prompt), app).with_graceful_shutdown(until).await {
             tracing::warn!(%error, "simulated OpenAI failed to serve");
         }
     });

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 use wire::twilio::form::StreamEvent;
 use wire::twilio::signature;
 use wire::twilio::twiml::Stream;
@@ -119,7 +119,8 @@ async fn connect(stream: &Stream, auth_token: &str, signed_as: SignedUrl) -> Res
     headers.insert(signature::HEADER, HeaderValue::from_str(&signature).map_err(|_| 31900_u32)?);
     headers.insert("user-agent", HeaderValue::from_static("Twilio.TmeWs/1.0"));
     headers.insert("accept-encoding", HeaderValue::from_static("gzip"));
-    match connect_async(request).await {
+    // Frames are small, and a telephone network does not keep one back until the last is acknowledged.
+    match connect_async_with_config(request, None, true).await {
         Ok((socket, _)) => Ok(socket),
         Err(error) => Err(refusal(&error)),
     }
