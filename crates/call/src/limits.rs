@@ -69,11 +69,15 @@ pub const FILLER_AFTER: Duration = Duration::from_secs(4);
 /// An engine that owes an answer and sends none is given up after this.
 pub const STALLED_AFTER: Duration = Duration::from_secs(10);
 
-/// The caller has spoken and stopped, and the engine has not said that it heard anything: given up after this.
-pub const DEAF_AFTER: Duration = Duration::from_secs(12);
+/// What is louder than this is taken for speech where no engine tells. Telephone noise lies around -55, quiet speech
+/// above -40.
+pub const SPEECH_ABOVE_DBFS: f32 = -42.0;
+
+/// An engine that was given up so often without a word of its own between is not dialled again.
+pub const STALLS_MAX: u8 = 3;
 
 /// Speech of the caller shorter than this is a cough, and owes no answer.
-pub const SPEECH_MIN: Duration = Duration::from_millis(300);
+pub const SPEECH_MIN: Duration = Duration::from_millis(400);
 
 /// A goodbye is waited for, so that it is heard, but no longer than this beyond its length.
 pub const GOODBYE_WITHIN: Duration = Duration::from_secs(10);

@@ -193,6 +193,11 @@ impl Call {
         if self.has_engine() {
             self.go_on_opening(now);
         }
+        // An engine that was asked to go on with the conversation owes its answer from now on.
+        let asked = self.epoch > 1 && self.caller.wants_asking().is_none() && self.playout.is_dry(now);
+        if asked && self.has_engine() {
+            self.expect_reply(now);
+        }
         self.cover_start(now);
     }
 
@@ -209,7 +214,7 @@ impl Call {
             Timer::Deaf => self.engine_deaf(now),
             Timer::Opening => self.opening_overdue(now),
             Timer::RollOver => self.roll_over_due(now),
-            Timer::Goodbye => self.end_now(now),
+            Timer::Goodbye => self.goodbye_overdue(now),
             Timer::Tool => self.tool_overdue(now),
             Timer::Prepared => self.finish(now, StreamEnd::NeverCame, None),
             Timer::Keys => self.keys_over(now),

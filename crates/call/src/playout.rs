@@ -309,6 +309,13 @@ impl Playout {
         overdue.max(self.proven)
     }
 
+    /// The position up to which the caller had heard when the phone said that it had stopped: that took as long as half
+    /// of a mark's way there and back, and so did the frames that were under way then.
+    #[must_use]
+    pub(crate) fn heard_when_stopped(&self, now: Instant) -> u64 {
+        self.heard(now.checked_sub(self.lag.unwrap_or_default()).unwrap_or(now))
+    }
+
     /// The position up to which the caller has heard for certain: what marks have proved, or, where none is on its way
     /// back, what the clock says. An end is told by this; a cut cannot wait for it.
     #[must_use]

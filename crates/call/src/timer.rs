@@ -81,9 +81,17 @@ impl Timers {
         self.0[timer as usize] = Some(at);
     }
 
-    /// Sets a deadline unless it is set already.
-    pub(crate) fn set_if_unset(&mut self, timer: Timer, at: Instant) {
+    /// Sets a deadline unless it is set already. Whether it was set now.
+    pub(crate) fn set_if_unset(&mut self, timer: Timer, at: Instant) -> bool {
+        let unset = !self.is_set(timer);
         self.0[timer as usize].get_or_insert(at);
+        unset
+    }
+
+    /// Whether the deadline is set.
+    #[must_use]
+    pub(crate) fn is_set(&self, timer: Timer) -> bool {
+        self.0[timer as usize].is_some()
     }
 
     /// Takes a deadline away.

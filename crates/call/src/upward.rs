@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::audio::mulaw;
 use crate::limits::{
-    FRAME, QUIET_AFTER, SAMPLES_PER_MS, SPEECH_MIN, TURN_END_SILENCE, UPWARD_FILL_MAX, UPWARD_PATIENCE, UPWARD_PATIENCE_SPEAKING,
+    FRAME, QUIET_AFTER, SAMPLES_PER_MS, SPEECH_ABOVE_DBFS, SPEECH_MIN, TURN_END_SILENCE, UPWARD_FILL_MAX, UPWARD_PATIENCE, UPWARD_PATIENCE_SPEAKING,
 };
 
 const FRAME_MS: u64 = 20;
@@ -57,8 +57,8 @@ pub(crate) struct Upward {
     fill_at: Instant,
     /// Silence sent in this stall.
     filled: Duration,
-    /// Since when the caller speaks without a pause, and when a voiced frame last came.
-    voiced_since: Option<Instant>,
+    /// How much speech came since the last pause, and when the last of it came.
+    voiced: Duration,
     voiced_at: Option<Instant>,
     /// Silence sent up since the caller's last sound.
     silence_sent: Duration,
@@ -76,7 +76,7 @@ impl Upward {
             last_frame: now,
             fill_at: now + UPWARD_PATIENCE,
             filled: Duration::ZERO,
-            voiced_since: None,
+            voiced: Duration::ZERO,
             voiced_at: None,
             silence_sent: Duration::ZERO,
             counts: UpwardCounts::default(),
@@ -109,16 +109,20 @@ impl Upward {
         }
         self.media_ms = self.media_ms.max(timestamp_ms + length_ms);
 
-        let silent = mulaw::is_silent(payload);
+        let level = mulaw::level_dbfs(payload);
+        let silent = level < mulaw::SILENCE_DBFS;
         let length = Duration::from_millis(length_ms);
         if silent {
             self.fill_at = now + UPWARD_PATIENCE;
         } else {
             self.fill_at = now + UPWARD_PATIENCE_SPEAKING;
             self.silence_sent = Duration::ZERO;
+        }
+        if level > SPEECH_ABOVE_DBFS {
             if self.voiced_at.is_none_or(|at| now > at + QUIET_AFTER) {
-                self.voiced_since = Some(now);
+                self.voiced = Duration::ZERO;
             }
+            self.voiced += length;
             self.voiced_at = Some(now);
         }
         // In debt, a silent frame is left out: the silence that stands for it was sent already.
@@ -184,8 +188,8 @@ impl Upward {
     /// When the caller last spoke for longer than a cough; none while speaking, or if nothing was said.
     #[must_use]
     pub(crate) fn spoke_until(&self, now: Instant) -> Option<Instant> {
-        let (since, at) = (self.voiced_since?, self.voiced_at?);
-        (at - since >= SPEECH_MIN && now > at + QUIET_AFTER).then_some(at)
+        let at = self.voiced_at?;
+        (self.voiced >= SPEECH_MIN && now > at + QUIET_AFTER).then_some(at)
     }
 }
 

@@ -179,7 +179,8 @@ fn an_engine_that_does_not_notice_speech_is_given_up() {
     let mut rig = Rig::greeted();
     rig.run_speaking(1_000);
     rig.forget();
-    rig.run_quiet(14_000);
+    rig.run_quiet(12_000);
+    assert!(rig.journal().iter().any(|kind| matches!(kind, Kind::LinePlayed { line } if line == "hold")), "it is covered first");
     assert!(rig.journal().iter().any(|kind| matches!(kind, Kind::EngineLost { why: LinkCause::Stalled, .. })));
 }
 

@@ -285,7 +285,7 @@ impl Evi {
                 }
             }
             // The latest chat knows what the earlier ones knew.
-            mind = session.mind.clone();
+            mind = session.mind.resumed();
         }
         Ok(mind)
     }

@@ -13,6 +13,7 @@
 //! **What lies outside**: sockets, signatures, tokens, and the node's queues; whole calls over real sockets test those.
 
 pub mod check;
+pub mod draw;
 mod links;
 mod overheard;
 pub mod planted;
@@ -54,6 +55,8 @@ const EPOCHS_MAX: u32 = 10;
 pub enum NodeEvent {
     /// It is gone from one moment to the next.
     Dies,
+    /// Not the node: the phone's socket breaks without a word.
+    PhoneBreaks,
     /// It is told to hand its calls over within this time.
     Drains(Duration),
     /// An operator asks for something.
@@ -160,6 +163,7 @@ pub struct World {
     next_epoch_at: Option<Instant>,
     stream_at: Option<Instant>,
     step: Option<NextStep>,
+    phone_closed: bool,
     over: bool,
     until: Instant,
     rng: fastrand::Rng,
@@ -208,6 +212,7 @@ impl World {
             next_epoch_at: None,
             stream_at: Some(now + ringing),
             step: None,
+            phone_closed: false,
             over: false,
             until: now + at_most,
             rng,
@@ -282,6 +287,12 @@ impl World {
             }
             match event {
                 NodeEvent::Dies => self.node_dies(),
+                NodeEvent::PhoneBreaks => {
+                    self.count_fault("phone broke");
+                    self.note("phone", "socket breaks");
+                    self.tell(|call| call.handle(now, Input::Phone(PhoneEvent::Lost)));
+                    self.stream_over(true);
+                }
                 NodeEvent::Drains(within) => {
                     self.count_fault("node drained");
                     self.note("node", "drains");
@@ -453,6 +464,7 @@ impl World {
                 }
             }
             Output::ClosePhone => {
+                self.phone_closed = true;
                 if let Some(stream) = self.streams.last_mut() {
                     stream.down.push(now, Down::Close);
                 }
@@ -472,7 +484,12 @@ impl World {
             Output::Close { link } => self.links.close(now, link),
             Output::Journal(entry) => self.keep(entry),
             Output::Record(recorded) => self.recorded.push((self.setup.epoch, recorded)),
-            Output::NextStep(step) => self.step = Some(step),
+            Output::NextStep(step) => {
+                if self.phone_closed {
+                    self.mistakes.push("the next step came after the phone's socket was closed".to_owned());
+                }
+                self.step = Some(step);
+            }
             Output::Tool(_) | Output::Wait(_) | Output::Finished => {}
         }
     }
@@ -531,6 +548,7 @@ impl World {
     }
 
     fn begin_epoch(&mut self) {
+        self.phone_closed = false;
         let (up, down) = self.phone_ways.clone();
         self.streams.push(Stream {
             phone: Phone::new(self.phone_config.clone(), self.rng.u64(..)),

@@ -6,7 +6,7 @@ use super::Call;
 use crate::audio::lines::{self, Line};
 use crate::audio::tone::ComfortTone;
 use crate::journal::{self, Kind, LinkCause};
-use crate::limits::{DEAF_AFTER, FILLER_AFTER, FILLER_AGAIN, FRAME, LINE_AFTER, STALLED_AFTER};
+use crate::limits::{FILLER_AFTER, FILLER_AGAIN, FRAME, LINE_AFTER, STALLED_AFTER};
 use crate::timer::Timer;
 use crate::turn::Purpose;
 
@@ -28,8 +28,10 @@ pub(super) struct Cover {
     tone_on: bool,
     /// What covered the present outage so far.
     by: journal::Cover,
-    /// How often a deaf engine was given up: a noisy line may look like one, so not often.
+    /// How often an engine was taken for deaf: a noisy line may look like one, so not often.
     deaf: u8,
+    /// Whether the caller was asked for patience with a deaf engine.
+    deaf_covered: bool,
 }
 
 /// A noisy line can look like speech that the engine ignores; after so many fresh links it is taken for noise.
@@ -37,7 +39,7 @@ const DEAF_MAX: u8 = 2;
 
 impl Cover {
     pub(super) fn new(seed: u64) -> Self {
-        Self { owed: Owed::Nothing, tone: ComfortTone::new(seed), tone_on: false, by: journal::Cover::Nothing, deaf: 0 }
+        Self { owed: Owed::Nothing, tone: ComfortTone::new(seed), tone_on: false, by: journal::Cover::Nothing, deaf: 0, deaf_covered: false }
     }
 
     pub(super) fn owes_reply(&self) -> bool {
@@ -120,7 +122,8 @@ impl Call {
 
     /// The engine owes the caller an answer from now on.
     pub(super) fn expect_reply(&mut self, now: Instant) {
-        if self.is_up() && self.has_engine() {
+        // What is owed already is not owed later for being asked for twice.
+        if self.is_up() && self.has_engine() && self.cover.owed == Owed::Nothing {
             self.cover.owed = Owed::Reply;
             self.timers.set(Timer::Reply, self.playout.heard_out_at(now) + FILLER_AFTER);
         }
@@ -159,15 +162,25 @@ impl Call {
         let Some(spoke_until) = upward.spoke_until(now) else { return };
         let heard_by_engine = self.caller.noticed_since(spoke_until);
         // While the agent is audible, what sounds like speech may be its echo.
-        if heard_by_engine || self.cover.deaf >= DEAF_MAX || !self.has_engine() || !self.playout.is_dry(now) {
+        let judged_often = self.cover.deaf >= DEAF_MAX && !self.timers.is_set(Timer::Deaf);
+        if heard_by_engine || judged_often || !self.has_engine() || !self.playout.is_dry(now) || self.cover.owes_reply() {
             return;
         }
-        self.timers.set_if_unset(Timer::Deaf, now + DEAF_AFTER);
+        if self.timers.set_if_unset(Timer::Deaf, spoke_until + FILLER_AFTER) {
+            self.cover.deaf_covered = false;
+        }
     }
 
+    /// The engine has not said that the caller's turn is over: cover, then give it up.
     pub(super) fn engine_deaf(&mut self, now: Instant) {
+        if std::mem::replace(&mut self.cover.deaf_covered, true) {
+            return self.current_failed(now, LinkCause::Stalled);
+        }
         self.cover.deaf += 1;
-        self.current_failed(now, LinkCause::Stalled);
+        if self.playout.is_dry(now) {
+            self.play_line(now, Line::Hold);
+        }
+        self.timers.set(Timer::Deaf, now + (STALLED_AFTER - FILLER_AFTER));
     }
 
     /// Sends silence in place of caller's audio that did not come, or that cannot come yet.

@@ -168,6 +168,18 @@ impl Call {
         }
     }
 
+    /// The goodbye took too long; what is being said now is still heard out.
+    pub(super) fn goodbye_overdue(&mut self, now: Instant) {
+        if self.turns.is_empty() { self.end_now(now) } else { self.ending_moves(now) }
+    }
+
+    /// The engine that said goodbye is gone. If the caller had spoken up, the call goes on without it.
+    pub(super) fn goodbye_lost(&mut self) {
+        if self.ending.closing.take_if(|closing| closing.held).is_some() {
+            self.timers.clear(Timer::Goodbye);
+        }
+    }
+
     pub(super) fn end_now(&mut self, now: Instant) {
         if let Some(closing) = self.ending.closing.take() {
             self.finish(now, StreamEnd::Closed, Some(closing.step));

@@ -16,13 +16,14 @@ use wire::openai::error::{ErrorCode, Severity};
 
 use super::{Call, Phone, silent_frames};
 use crate::agent::EngineKind;
+use crate::audio::lines::Line;
 use crate::audio::mulaw;
 use crate::engine::{Beginning, Engine, Event, Outbox};
 use crate::io::{LinkEvent, LinkId, Output};
 use crate::journal::{Cover, Kind, LinkCause};
 use crate::limits::{
     BACK_OFF_FIRST, BACK_OFF_MAX, ENGINE_MESSAGE_BYTES_MAX, ENGINE_READY_WITHIN, FRAME_BYTES, GIVE_UP_AFTER, RESUME_WITHIN,
-    ROLL_OVER_MARGIN, SAMPLES_PER_MS, UPWARD_KEPT_MAX,
+    ROLL_OVER_MARGIN, SAMPLES_PER_MS, STALLS_MAX, UPWARD_KEPT_MAX,
 };
 use crate::setup::ChatRef;
 use crate::timer::Timer;
@@ -39,6 +40,8 @@ pub(super) struct Seats {
     pub(super) outage: Option<Outage>,
     /// When the current session ends at the latest, once a fresh one is wanted.
     pub(super) roll_over_by: Option<Instant>,
+    /// How often the engine was given up for its silence, since it last said something.
+    pub(super) stalls: u8,
     /// Caller's audio that no engine has heard yet.
     kept: VecDeque<[u8; FRAME_BYTES]>,
     /// How much of it had to be dropped.
@@ -70,6 +73,8 @@ pub(super) struct Outage {
     may_redial: bool,
     /// Whether something the caller said, or waited for, may have gone with the engine.
     pub(super) missed: bool,
+    /// Whether the caller has waited for an answer already.
+    waited: bool,
 }
 
 impl Seats {
@@ -82,6 +87,7 @@ impl Seats {
             chat,
             outage: None,
             roll_over_by: None,
+            stalls: 0,
             kept: VecDeque::new(),
             dropped_ms: 0,
         }
@@ -268,7 +274,11 @@ impl Call {
         // The caller waited, or fell silent when the node died, or nothing tells what was said meanwhile: ask.
         let asked_to_wait = matches!(covered_by, Cover::Line | Cover::Tone);
         let first_of_later_epoch = self.epoch > 1 && outage.is_none();
-        let missed = outage.is_some_and(|outage| outage.missed);
+        let (missed, waited) = outage.map_or((false, false), |outage| (outage.missed, outage.waited));
+        // The new engine needs its time too: the silence would add up.
+        if waited && self.is_up() && self.caller.is_unanswered() && self.playout.is_dry(now) {
+            self.play_line(now, Line::Hold);
+        }
         self.carry_on(now, resumed, asked_to_wait || missed || first_of_later_epoch);
     }
 
@@ -347,24 +357,30 @@ impl Call {
     }
 
     fn engine_lost(&mut self, now: Instant, seat: &Seat, why: LinkCause) {
-        let may_redial = !is_permanent(&why);
+        if why == LinkCause::Stalled {
+            self.seats.stalls += 1;
+        }
+        let may_redial = !is_permanent(&why) && self.seats.stalls < STALLS_MAX;
         self.journal(now, Kind::EngineLost { engine: seat.kind, why });
         let missed = self.caller.is_being_written() || !self.tools.is_empty() || self.caller_unnoticed(now);
+        let waited = self.cover.owes_reply() || missed;
         // What came of its turn is still played; nothing more will come.
         self.turns.break_off();
         self.playout.end_turn();
         self.opening_lost();
+        self.goodbye_lost();
         self.tools_lost(now);
         self.write_unwritten(now);
         self.cover_outage(now);
-        self.seats.outage = Some(Outage { since: now, lost: seat.kind, attempts: 0, may_redial, missed });
+        self.seats.outage = Some(Outage { since: now, lost: seat.kind, attempts: 0, may_redial, missed, waited });
         self.timers.set(Timer::Resume, now + RESUME_WITHIN);
         match self.seats.successor.take() {
             Some(successor) => {
                 self.seats.current = Some(successor);
                 self.timers.set(Timer::EngineReady, now + ENGINE_READY_WITHIN);
             }
-            None => self.redial(now),
+            None if may_redial => self.redial(now),
+            None => self.dial_next(now),
         }
     }
 

@@ -33,7 +33,7 @@ pub(super) struct Caller {
     ask_again: Option<Instant>,
     /// Keys that were pressed and not told yet.
     keys: String,
-    /// When the engine last took notice of the caller.
+    /// When the engine last told of a turn of the caller.
     noticed_at: Instant,
     /// Whether the caller has spoken since the engine was seated.
     spoke: bool,
@@ -66,6 +66,10 @@ impl Caller {
 
     pub(super) fn unanswered(&mut self) -> Option<String> {
         self.last.take_if(|(n, _)| *n > self.answered_n).map(|(_, words)| words)
+    }
+
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.last.as_ref().is_some_and(|(n, _)| *n > self.answered_n)
     }
 
     /// The agent asked for a tool: what it has said so far was not the answer.
@@ -152,8 +156,8 @@ impl Call {
         }
     }
 
+    /// The engine hears that the caller says something. It still owes the end of the turn.
     fn caller_noticed(&mut self, now: Instant) {
-        self.caller.noticed_at = now;
         self.timers.clear(Timer::Deaf);
         self.expect_caller(now);
     }
@@ -175,6 +179,7 @@ impl Call {
         expressions: Vec<Expression>,
     ) {
         self.caller_noticed(now);
+        self.caller.noticed_at = now;
         self.caller.need_not_be_asked();
         if let Some(text) = &text {
             self.cut_if_unplayed(now, text);
@@ -267,6 +272,7 @@ impl Call {
     fn agent_audio(&mut self, now: Instant, id: &str, mulaw: &[u8], scripted: bool) {
         self.open_turn();
         self.owed_nothing();
+        self.seats.stalls = 0;
         self.caller.answered_aloud = true;
         self.caller.need_not_be_asked();
         self.timers.clear(Timer::Deaf);

@@ -142,6 +142,11 @@ impl Mind {
         Self { assistant: assistant(&briefing, &[]), briefing, said: Vec::new() }
     }
 
+    /// The same conversation in a new chat: it knows what was said, and waits for no answer that the old one owed.
+    pub(crate) fn resumed(&self) -> Self {
+        Self { assistant: assistant(&self.briefing, &self.said), briefing: self.briefing.clone(), said: self.said.clone() }
+    }
+
     /// Changes the instructions in mid-conversation.
     pub(crate) fn brief(&mut self, briefing: Briefing) {
         if self.briefing != briefing {

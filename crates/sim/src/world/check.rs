@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use call::audio::mulaw;
-use call::journal::{Cover, EndedBy, Kind, NextStep, Speaker, StreamEnd};
+use call::journal::{Cover, EndedBy, Kind, NextStep, Speaker};
 
 use super::{Stream, World};
 use crate::phone::StreamEnd as PhoneEnd;
@@ -50,7 +50,7 @@ fn heard_is_true(world: &World, mistakes: &mut Vec<String>) {
         let entries = || world.journal.iter().filter(|entry| entry.epoch == epoch).map(|entry| &entry.kind);
         let died = !entries().any(|kind| matches!(kind, Kind::StreamEnded { .. }));
         let tone = entries().any(|kind| matches!(kind, Kind::EngineResumed { covered_by: Cover::Tone | Cover::Line, .. }))
-            || entries().filter(|kind| matches!(kind, Kind::LinePlayed { .. })).count() > 0 && !ended_well(world);
+            || entries().any(|kind| matches!(kind, Kind::LinePlayed { .. })) && entries().any(|kind| matches!(kind, Kind::EngineLost { .. } | Kind::EngineRefused { .. }));
         if died || tone {
             continue;
         }
@@ -66,15 +66,13 @@ fn heard_is_true(world: &World, mistakes: &mut Vec<String>) {
         }
         let cuts = u32::try_from(stream.phone.heard().clears().len()).unwrap_or(u32::MAX);
         let ear = stream.phone.heard().length();
-        let allowed = HEARD_WITHIN * (cuts + 1) + Duration::from_millis(25) * turns;
+        // Without a mark the call does not know how long the hang-up was on its way.
+        let unknown_way = matches!(stream.phone.ended(), Some(PhoneEnd::Stopped(_))) && stream.phone.heard().marks().iter().all(|mark| mark.returned.is_none());
+        let allowed = HEARD_WITHIN * u32::from(unknown_way) + HEARD_WITHIN * (cuts + 1) + Duration::from_millis(25) * turns;
         if ear.abs_diff(said) > allowed {
             mistakes.push(format!("epoch {epoch}: the journal says {said:?} were heard, the ear heard {ear:?} (within {allowed:?})"));
         }
     }
-}
-
-fn ended_well(world: &World) -> bool {
-    !matches!(world.ended_with, Some(NextStep::Apologise { .. }))
 }
 
 /// The caller is never left in silence when it is the agent's turn.
@@ -124,6 +122,9 @@ fn stream_over(stream: &Stream) -> Option<Instant> {
 fn caller_is_heard(world: &World, mistakes: &mut Vec<String>) {
     let [stream] = world.streams.as_slice() else { return };
     let Some(over) = stream_over(stream) else { return };
+    if world.journal.iter().any(|entry| matches!(entry.kind, Kind::EngineLost { .. } | Kind::EngineRefused { .. })) {
+        return;
+    }
     let received = match (world.evi.records().collect::<Vec<_>>().as_slice(), world.openai.records().collect::<Vec<_>>().as_slice()) {
         ([(_, evi)], []) => evi.audio.chunks_exact(2).map(|pair| mulaw::encode(i16::from_le_bytes([pair[0], pair[1]]))).collect::<Vec<u8>>(),
         ([], [(_, openai)]) => openai.audio.clone(),
@@ -158,7 +159,8 @@ fn sessions(world: &World, mistakes: &mut Vec<String>) {
             mistakes.push(format!("chat {} got audio but no settings", record.chat_id));
         }
         if record.audio_bytes > 0 {
-            if group.is_some() && !record.resumed {
+            let refused = world.journal.iter().any(|entry| matches!(&entry.kind, Kind::EngineError { code, .. } if code == "resume_refused"));
+            if group.is_some() && !record.resumed && !refused {
                 mistakes.push(format!("chat {} does not resume the one before", record.chat_id));
             }
             group = Some(record.chat_group_id.clone());
@@ -201,6 +203,17 @@ fn endings(world: &World, mistakes: &mut Vec<String>) {
     {
         mistakes.push(format!("the agent hung up in the middle of {:?}", turn.text));
     }
+    // What the journal says is one thing; when the line is closed for a goodbye, the ear must have it.
+    if let (Some(NextStep::HangUp { ended_by: EndedBy::Agent, .. }), Some(stream)) = (&world.ended_with, world.streams.last())
+        && let (Some(ended), Some(last)) = (stream.ended, stream.phone.heard().arrivals().last())
+        && !matches!(stream.phone.ended(), Some(PhoneEnd::Stopped(_)))
+        && stream.phone.heard().clears().last().is_none_or(|clear| clear.at < last.at)
+    {
+        let heard_out = last.sounds_at + Duration::from_micros(last.bytes as u64 * 125);
+        if ended < heard_out {
+            mistakes.push(format!("{:.3} the line was closed {:?} before the goodbye was heard", at(world, ended), heard_out - ended));
+        }
+    }
     let never_ended = world.streams.last().is_some_and(|stream| stream.finished.is_none()) && world.streams.last().is_some_and(|stream| stream.ended.is_some());
     if never_ended {
         mistakes.push("the call never ended".to_owned());
@@ -237,6 +250,17 @@ fn words(world: &World, mistakes: &mut Vec<String>) {
             mistakes.push("the caller was recorded without having been told".to_owned());
         }
     }
+    for entry in &world.journal {
+        if let Kind::Turn(turn) = &entry.kind
+            && turn.speaker == Speaker::Agent
+            && turn.text.trim().is_empty()
+            && turn.heard_ms > 100
+            // An engine that was lost took the words with it.
+            && !world.journal.iter().any(|entry| matches!(entry.kind, Kind::EngineLost { .. }))
+        {
+            mistakes.push(format!("turn {} was heard for {} ms and has no words", turn.n, turn.heard_ms));
+        }
+    }
     let understood: Vec<&String> = world.evi.records().flat_map(|(_, record)| &record.heard).chain(world.openai.records().flat_map(|(_, record)| &record.heard)).collect();
     for entry in &world.journal {
         if let Kind::Turn(turn) = &entry.kind
@@ -247,5 +271,4 @@ fn words(world: &World, mistakes: &mut Vec<String>) {
             mistakes.push(format!("the transcript has {:?}, which no engine heard", turn.text));
         }
     }
-    let _ = StreamEnd::Closed;
 }

@@ -102,17 +102,19 @@ pub struct Planted {
     count: u64,
     mute: u32,
     interrupted: bool,
+    /// After a `clear`, marks are taken for returned as soon as they are sent: each return counts for the next mark.
+    shifted: bool,
 }
 
 impl Planted {
     pub(super) fn new(call: Call, bug: Option<Bug>, _seed: u64) -> Self {
-        Self { call, bug, extra: VecDeque::new(), held_step: None, marks: VecDeque::new(), count: 0, mute: 0, interrupted: false }
+        Self { call, bug, extra: VecDeque::new(), held_step: None, marks: VecDeque::new(), count: 0, mute: 0, interrupted: false, shifted: false }
     }
 
     pub(super) fn handle(&mut self, now: Instant, input: Input<'_>) {
         match (self.bug, &input) {
             (Some(Bug::HangUpUnnoticed), Input::Phone(PhoneEvent::Stopped | PhoneEvent::Lost)) => {}
-            (Some(Bug::ClearedMarksCount), Input::Link(_, LinkEvent::Text(text))) if is_interruption(text) => {
+            (Some(Bug::ClearedMarksCount), _) if self.shifted => {
                 for name in std::mem::take(&mut self.marks) {
                     self.call.handle(now, Input::Phone(PhoneEvent::Mark { name: &name }));
                 }
@@ -156,6 +158,10 @@ impl Planted {
             self.marks.push_back(name.clone());
         }
         let Some(bug) = self.bug else { return Some(output) };
+        if let Output::Phone(Outbound::Clear) = &output {
+            self.marks.clear();
+            self.shifted = true;
+        }
         match (bug, output) {
             (Bug::NoClear, Output::Phone(Outbound::Clear)) => None,
             (Bug::SettingsSentOnce, Output::Send { link, text }) if link.seat > 1 && text.contains("\"session_settings\"") => None,
