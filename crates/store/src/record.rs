@@ -212,7 +212,9 @@ pub(crate) const fn ending_by_status(status: Status, direction: Direction) -> Op
         (Status::Queued | Status::Ringing | Status::InProgress, _) => None,
         (Status::Completed, _) => Some((EndedBy::Caller, EndReason::HungUp)),
         (Status::Busy, _) => Some((EndedBy::System, EndReason::Busy)),
-        (Status::NoAnswer, _) => Some((EndedBy::System, EndReason::NoAnswer)),
+        // An inbound call that was never answered is one whose caller did not wait.
+        (Status::NoAnswer, Direction::Inbound) => Some((EndedBy::Caller, EndReason::Canceled)),
+        (Status::NoAnswer, Direction::Outbound) => Some((EndedBy::System, EndReason::NoAnswer)),
         (Status::Failed, _) => Some((EndedBy::System, EndReason::Error)),
         (Status::Canceled, Direction::Inbound) => Some((EndedBy::Caller, EndReason::Canceled)),
         (Status::Canceled, Direction::Outbound) => Some((EndedBy::Operator, EndReason::Canceled)),

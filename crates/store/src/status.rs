@@ -8,7 +8,7 @@ use call::journal::{EndReason, EndedBy};
 
 use crate::clock::Moment;
 use crate::error::StoreError;
-use crate::record::{CallRecord, Recorded, RecordingState, Status};
+use crate::record::{CallRecord, Recorded, RecordingState, Status, ending_by_status};
 use crate::store::Store;
 use crate::update::Change;
 use crate::work::{WorkItem, WorkKind};
@@ -116,21 +116,27 @@ impl StatusFact {
             return Recorded::Stale;
         }
         call.status = self.status;
+        // Twilio's times are whole seconds: none may lie before the call itself.
+        let at = self.at.max(call.created_at);
         match self.status {
             Status::Queued | Status::Ringing => {}
-            Status::InProgress => call.answered_at = call.answered_at.or(Some(self.at)),
+            Status::InProgress => call.answered_at = call.answered_at.or(Some(at)),
             Status::Completed => {
-                call.ended_at = Some(self.at);
+                call.ended_at = Some(at);
                 call.marks.sip_code = self.sip_code;
                 if let Some(seconds) = self.duration_s {
-                    call.answered_at = Some(self.at.before(Duration::from_secs(u64::from(seconds))));
+                    call.answered_at = Some(at.before(Duration::from_secs(u64::from(seconds))).max(call.created_at));
                 }
-                let answered = call.answered_at.map(|at| self.at.since(at).as_secs());
+                let answered = call.answered_at.map(|answered| at.since(answered).as_secs());
                 call.duration_s = self.duration_s.or(answered.and_then(|seconds| u32::try_from(seconds).ok()));
             }
             Status::Busy | Status::NoAnswer | Status::Failed | Status::Canceled => {
-                call.ended_at = Some(self.at);
+                call.ended_at = Some(at);
                 call.marks.sip_code = self.sip_code;
+                // Nobody was ever on the line: a node that is told to let its engine go knows nothing better.
+                if call.marks.ending.is_none() {
+                    call.marks.ending = ending_by_status(self.status, call.direction);
+                }
             }
         }
         Recorded::Applied

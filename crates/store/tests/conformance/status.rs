@@ -57,6 +57,32 @@ async fn a_final_status_absorbs_all_others() {
 }
 
 #[tokio::test]
+async fn of_a_call_that_nobody_answered_the_network_knows_best_why() {
+    let world = World::new().await;
+    let (inbound, _) = world.inbound().await;
+    let outbound = world.outbound().await;
+    let caller = (Some(EndedBy::Caller), Some(EndReason::Canceled));
+    let nobody = (Some(EndedBy::System), Some(EndReason::NoAnswer));
+    for (call, wanted) in [(inbound, caller), (outbound, nobody)] {
+        world.store.record_status(call.id, fact(Status::NoAnswer, 9)).await.unwrap();
+        // The node is told to let a prepared engine go, and says so.
+        let released = NextStep::HangUp { ended_by: EndedBy::System, reason: EndReason::HungUp };
+        world.store.put_next_step(call.id, 1, &released).await.unwrap();
+        let call = world.store.call(call.id).await.unwrap();
+        assert_eq!((call.ended_by, call.end_reason), wanted);
+    }
+}
+
+#[tokio::test]
+async fn an_end_in_whole_seconds_is_not_before_the_beginning() {
+    let world = World::new().await;
+    let (call, _) = world.inbound().await;
+    let early = store::StatusFact { at: call.created_at.before(std::time::Duration::from_millis(400)), ..fact(Status::Completed, 0) };
+    world.store.record_status(call.id, early).await.unwrap();
+    assert_eq!(world.store.call(call.id).await.unwrap().ended_at, Some(call.created_at));
+}
+
+#[tokio::test]
 async fn who_took_part_knows_better_than_the_status_who_ended_the_call() {
     let world = World::new().await;
     let goodbye = NextStep::HangUp { ended_by: EndedBy::Agent, reason: EndReason::SaidGoodbye };
