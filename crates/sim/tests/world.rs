@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use call::agent::{Agent, EngineKind};
 use call::journal::{Kind, NextStep};
 use call::{CallId, Setup};
-use sim::evi::{Evi, EviConfig, fault::Faults};
+use sim::evi::fault::{Fault, Faults, HandshakeFault, Mishap, Moment};
+use sim::evi::{Evi, EviConfig};
 use sim::openai::{OpenAi, OpenAiConfig};
 use sim::phone::{CallerScript, DelaySettings, PhoneConfig};
 use sim::speech::utterance;
-use sim::world::{World, WorldConfig, check};
+use sim::world::{NodeEvent, World, WorldConfig, check};
 
 fn receptionist() -> Agent {
     Agent::parse("receptionist", include_str!("../../../agents/receptionist.toml")).unwrap()
@@ -96,4 +97,80 @@ fn a_booking_with_openai() {
     let mistakes = check::mistakes(&world);
     assert!(mistakes.is_empty(), "{mistakes:#?}");
     assert!(world.journal.iter().any(|entry| matches!(&entry.kind, Kind::ToolCalled { name, .. } if name == "record_booking")));
+}
+
+// --- timelines, kept and reviewed like prose -----------------------------------------------------------------------
+
+fn story(name: &str, config: WorldConfig) {
+    let world = run(config);
+    let mistakes = check::mistakes(&world);
+    assert!(mistakes.is_empty(), "{mistakes:#?}\n{}", world.timeline());
+    insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "timelines", omit_expression => true }, {
+        insta::assert_snapshot!(name, world.timeline());
+    });
+}
+
+fn evi_with(faults: Faults) -> Evi {
+    Evi::new(EviConfig::default(), faults, 1)
+}
+
+#[test]
+fn the_first_call() {
+    let caller = CallerScript::new().answers(say("caller-book")).hangs_up_after_goodbye();
+    story("first_call", config(&[EngineKind::Hume], caller));
+}
+
+#[test]
+fn a_barge_in_while_the_engine_is_still_sending() {
+    let caller = CallerScript::new()
+        .answers(say("caller-book"))
+        .interrupts_after(Duration::from_millis(500), say("caller-not-tuesday"))
+        .hangs_up_after_goodbye();
+    let slow = EviConfig { speed: 1, min_interruption: Duration::from_millis(300), ..EviConfig::default() };
+    let config = WorldConfig { evi: Evi::new(slow, Faults::none(), 1), ..config(&[EngineKind::Hume], caller) };
+    story("barge_in", config);
+}
+
+#[test]
+fn a_barge_in_after_the_engine_has_sent_all() {
+    let caller = CallerScript::new()
+        .answers(say("caller-book"))
+        .interrupts_after(Duration::from_millis(500), say("caller-not-tuesday"))
+        .hangs_up_after_goodbye();
+    story("barge_in_after_the_turn_was_sent", config(&[EngineKind::Hume], caller));
+}
+
+#[test]
+fn a_resumption_in_mid_sentence() {
+    let drop = Fault::midway(Moment::Spoken { nth: 3, audio: Duration::from_millis(700) }, Mishap::Drop).on(1);
+    let caller = CallerScript::new().answers(say("caller-book")).answers(say("caller-tuesday")).hangs_up_after_goodbye();
+    story("resume", WorldConfig { evi: evi_with(Faults::scripted([drop])), ..config(&[EngineKind::Hume], caller) });
+}
+
+#[test]
+fn an_engine_that_refuses_at_the_start() {
+    let refuse = Fault::Handshake(HandshakeFault::Refuse(401)).always();
+    let caller = CallerScript::new().hangs_up_after_goodbye();
+    let engines = [EngineKind::Hume, EngineKind::OpenAi];
+    story("refused", WorldConfig { evi: evi_with(Faults::scripted([refuse])), ..config(&engines, caller) });
+}
+
+#[test]
+fn a_caller_who_hangs_up_in_the_greeting() {
+    let caller = CallerScript::new().hangs_up_at(Duration::from_millis(3_500));
+    story("hang_up", config(&[EngineKind::Hume], caller));
+}
+
+#[test]
+fn a_node_that_dies() {
+    let caller = CallerScript::new().answers(say("caller-book")).answers(say("caller-tuesday")).hangs_up_after_goodbye();
+    let node = vec![(Duration::from_secs(11), NodeEvent::Dies)];
+    story("node_killed", WorldConfig { node, ..config(&[EngineKind::Hume], caller) });
+}
+
+#[test]
+fn no_engine_at_all() {
+    let refuse = Fault::Handshake(HandshakeFault::Refuse(410)).always();
+    let caller = CallerScript::new();
+    story("no_engine", WorldConfig { evi: evi_with(Faults::scripted([refuse])), ..config(&[EngineKind::Hume], caller) });
 }
