@@ -135,7 +135,7 @@ fn a_barge_in_while_the_engine_is_still_sending() {
 fn a_barge_in_after_the_engine_has_sent_all() {
     let caller = CallerScript::new()
         .answers(say("caller-book"))
-        .interrupts_after(Duration::from_millis(500), say("caller-not-tuesday"))
+        .interrupts_after(Duration::from_millis(200), say("caller-no"))
         .hangs_up_after_goodbye();
     story("barge_in_after_the_turn_was_sent", config(&[EngineKind::Hume], caller));
 }
