@@ -293,7 +293,9 @@ impl Bridge {
         let event = match stream::parse(text) {
             Err(_) => PhoneEvent::Malformed,
             Ok(Inbound::Media(media)) => match media.track {
-                Track::Inbound if media.stream_sid.is_some_and(|sid| sid != ours) || media.decode(&mut audio).is_err() => {
+                Track::Inbound
+                    if media.stream_sid.is_some_and(|sid| sid != ours) || media.decode(&mut audio).is_err() =>
+                {
                     PhoneEvent::Malformed
                 }
                 Track::Inbound => PhoneEvent::Media { timestamp_ms: media.timestamp_ms, payload: &audio },

@@ -78,9 +78,9 @@ impl Config {
             listen,
             media_stream_url: read.media_stream_url(&public_base_url),
             public_base_url,
-            twilio: read.text("TWILIO_AUTH_TOKEN").map(|list| {
-                Verifier::new(&list.split(',').map(str::trim).collect::<Vec<_>>())
-            }),
+            twilio: read
+                .text("TWILIO_AUTH_TOKEN")
+                .map(|list| Verifier::new(&list.split(',').map(str::trim).collect::<Vec<_>>())),
             secrets: read.secrets(),
             engines: read.engines(),
             data_dir: read.text("DATA_DIR").unwrap_or_else(|| ".switchboard".to_owned()).into(),
@@ -130,7 +130,9 @@ impl Reader<'_> {
         let host = match self.text("HOST").as_deref() {
             None | Some("localhost") => local,
             Some(text) => text.parse().unwrap_or_else(|_| {
-                self.problem("HOST is not an IP address; use 127.0.0.1 for this machine only, 0.0.0.0 or :: for all networks");
+                self.problem(
+                    "HOST is not an IP address; use 127.0.0.1 for this machine only, 0.0.0.0 or :: for all networks",
+                );
                 local
             }),
         };
@@ -212,7 +214,9 @@ impl Reader<'_> {
         let openai = self.text("OPENAI_API_KEY").map(|key| OpenAiAccess {
             api_key: key.into(),
             model: self.text("OPENAI_REALTIME_MODEL").unwrap_or_else(|| OPENAI_MODEL.to_owned()),
-            base_url: self.text("OPENAI_BASE_URL").unwrap_or_else(|| wire::openai::connect::DEFAULT_BASE_URL.to_owned()),
+            base_url: self
+                .text("OPENAI_BASE_URL")
+                .unwrap_or_else(|| wire::openai::connect::DEFAULT_BASE_URL.to_owned()),
         });
         if let Some(openai) = &openai
             && let Err(error) = wire::openai::connect::socket_url(&openai.base_url, &openai.model)
@@ -273,7 +277,16 @@ mod tests {
             ("CAPACITY", "0"),
         ])
         .unwrap_err();
-        for name in ["PORT", "HOST", "NODE_NAME", "STREAM_SECRET", "OPENAI_BASE_URL", "MEDIA_STREAM_URL", "CAPACITY", "PUBLIC_BASE_URL"] {
+        for name in [
+            "PORT",
+            "HOST",
+            "NODE_NAME",
+            "STREAM_SECRET",
+            "OPENAI_BASE_URL",
+            "MEDIA_STREAM_URL",
+            "CAPACITY",
+            "PUBLIC_BASE_URL",
+        ] {
             assert!(problems.iter().any(|problem| problem.starts_with(name)), "{name}: {problems:#?}");
         }
         assert_eq!(problems.len(), 8, "{problems:#?}");

@@ -52,7 +52,8 @@ impl IntoResponse for Refusal {
             // Another node could have credentials, but they all get the same ones: it is not worth asking around.
             Self::NoEngine(_) => StatusCode::UNPROCESSABLE_ENTITY,
         };
-        let problem = serde_json::json!({ "type": "about:blank", "title": self.to_string(), "status": status.as_u16() });
+        let problem =
+            serde_json::json!({ "type": "about:blank", "title": self.to_string(), "status": status.as_u16() });
         (status, [(header::CONTENT_TYPE, "application/problem+json")], problem.to_string()).into_response()
     }
 }
@@ -96,9 +97,11 @@ impl<T: Content> FromRequest<Arc<Inner>> for Signed<T> {
 
     async fn from_request(request: Request<Body>, node: &Arc<Inner>) -> Result<Self, Refusal> {
         let (mut parts, body) = request.into_parts();
-        let body: Bytes = to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| Refusal::Unreadable(error.to_string()))?;
+        let body: Bytes =
+            to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| Refusal::Unreadable(error.to_string()))?;
         // A router may be mounted below a path; what was signed is what stands in the request line.
-        let uri = parts.extensions.get::<OriginalUri>().map_or_else(|| parts.uri.clone(), |original| original.0.clone());
+        let uri =
+            parts.extensions.get::<OriginalUri>().map_or_else(|| parts.uri.clone(), |original| original.0.clone());
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let signature = parts.headers.get(signed::HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let request = signed::Request { method: parts.method.as_str(), path, body: &body };

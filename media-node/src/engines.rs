@@ -214,7 +214,8 @@ mod tests {
     #[tokio::test]
     async fn a_failure_is_called_what_it_is() {
         let dialler = Dialler::new(Engines::default()).unwrap();
-        let open = async |url: &str| dialler.open_request(url.into_client_request().unwrap(), 1 << 16).await.unwrap_err();
+        let open =
+            async |url: &str| dialler.open_request(url.into_client_request().unwrap(), 1 << 16).await.unwrap_err();
         assert_eq!(open("ws://no-such-host.invalid/").await, LinkCause::Dns);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -40,7 +40,12 @@ pub(crate) struct Histogram<const N: usize> {
 
 impl<const N: usize> Histogram<N> {
     fn new(bounds_us: [u64; N]) -> Self {
-        Self { bounds_us, counts: std::array::from_fn(|_| Counter::default()), over: Counter::default(), sum_us: Counter::default() }
+        Self {
+            bounds_us,
+            counts: std::array::from_fn(|_| Counter::default()),
+            over: Counter::default(),
+            sum_us: Counter::default(),
+        }
     }
 
     pub(crate) fn add(&self, value: Duration) {
@@ -216,9 +221,21 @@ impl Figures {
                 line(&mut out, format_args!("switchboard_{name}_total{{engine=\"{engine}\"}} {value}"));
             }
         }
-        self.interval_in.write("switchboard_phone_jitter_seconds", "Longest time between two frames of a call, per 10 s.", &mut out);
-        self.queued.write("switchboard_playout_queue_seconds", "Most audio that waited to be played in a call, per 10 s.", &mut out);
-        self.mark_lag.write("switchboard_mark_round_trip_seconds", "Greatest lag of a mark of a call, per 10 s.", &mut out);
+        self.interval_in.write(
+            "switchboard_phone_jitter_seconds",
+            "Longest time between two frames of a call, per 10 s.",
+            &mut out,
+        );
+        self.queued.write(
+            "switchboard_playout_queue_seconds",
+            "Most audio that waited to be played in a call, per 10 s.",
+            &mut out,
+        );
+        self.mark_lag.write(
+            "switchboard_mark_round_trip_seconds",
+            "Greatest lag of a mark of a call, per 10 s.",
+            &mut out,
+        );
         self.lateness.write("switchboard_loop_lateness_seconds", "How late a call's loop woke up.", &mut out);
         out
     }
@@ -234,7 +251,11 @@ impl Figures {
             ("tokens_expired", "Tokens whose time was over.", &self.tokens_expired),
             ("tokens_used", "Tokens that were used before.", &self.tokens_used),
             ("tokens_misplaced", "Tokens of another node, call, account or epoch.", &self.tokens_misplaced),
-            ("streams_without_token", "Streams closed because they sent no start in time.", &self.streams_without_token),
+            (
+                "streams_without_token",
+                "Streams closed because they sent no start in time.",
+                &self.streams_without_token,
+            ),
             ("streams_disowned", "Streams closed because another one has the call.", &self.streams_disowned),
             ("messages_too_big", "Sockets closed for a message that was too big.", &self.messages_too_big),
             ("phones_overflowed", "Phones lost because they took nothing.", &self.phones_overflowed),
@@ -287,7 +308,15 @@ mod tests {
     fn what_calls_write_down_is_counted() {
         let figures = Figures::default();
         figures.observe(&Kind::EngineRefused { engine: EngineKind::Hume, why: LinkCause::Dns });
-        let measured = Measured { frames_in: 500, underruns: 2, malformed: 3, interval_in_ms_max: 70, marks: 1, mark_lag_ms_max: 120, ..Measured::default() };
+        let measured = Measured {
+            frames_in: 500,
+            underruns: 2,
+            malformed: 3,
+            interval_in_ms_max: 70,
+            marks: 1,
+            mark_lag_ms_max: 120,
+            ..Measured::default()
+        };
         figures.observe(&Kind::Measured(measured));
         figures.lateness.add(Duration::from_micros(150));
         let page = figures.page(Now { sessions: 7, ready: true, ..Now::default() });

@@ -174,7 +174,9 @@ impl Journal {
             if spooled && (!open || Instant::now() >= retry_at) {
                 match self.replay_file(&name).await {
                     Ok(()) => spooled = false,
-                    Err(error) => tracing::debug!(call.id = %call, %error, "failed to store the call's spooled journal"),
+                    Err(error) => {
+                        tracing::debug!(call.id = %call, %error, "failed to store the call's spooled journal")
+                    }
                 }
                 retry_at = Instant::now() + RETRY_FIRST;
             }
@@ -331,7 +333,8 @@ mod tests {
             entry(4, ready(EngineKind::OpenAi)),
             entry(5, Kind::NextStep { next: NextStep::Continue }),
         ];
-        let engines = Fact::Engines { speaking: Some(EngineKind::OpenAi), tried: vec![EngineKind::Hume, EngineKind::OpenAi] };
+        let engines =
+            Fact::Engines { speaking: Some(EngineKind::OpenAi), tried: vec![EngineKind::Hume, EngineKind::OpenAi] };
         assert_eq!(facts(&entries), [engines, Fact::Next { epoch: 1, step: NextStep::Continue }]);
         assert_eq!(facts(&entries[4..]).len(), 1);
     }

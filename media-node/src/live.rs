@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::extract::State;
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::response::{IntoResponse, Response};
 use call::CallId;
 use call::journal::Entry;
@@ -203,11 +203,14 @@ mod tests {
 
     #[test]
     fn only_the_control_planes_own_pages_may_look() {
-        let headers = |origin: &'static str| HeaderMap::from_iter([(header::ORIGIN, http::HeaderValue::from_static(origin))]);
+        let headers =
+            |origin: &'static str| HeaderMap::from_iter([(header::ORIGIN, http::HeaderValue::from_static(origin))]);
         assert!(is_own_origin(&headers("https://calls.example.com"), "https://calls.example.com"));
         assert!(is_own_origin(&headers("https://calls.example.com"), "https://calls.example.com/base"));
         assert!(is_own_origin(&HeaderMap::new(), "https://calls.example.com"));
-        for other in ["https://evil.example", "http://calls.example.com", "https://calls.example.com.evil.example", "null"] {
+        for other in
+            ["https://evil.example", "http://calls.example.com", "https://calls.example.com.evil.example", "null"]
+        {
             assert!(!is_own_origin(&headers(other), "https://calls.example.com"), "{other}");
         }
     }

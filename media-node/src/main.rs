@@ -48,10 +48,20 @@ fn main() -> ExitCode {
 /// a caller's words at their lowest levels.
 fn filter() -> EnvFilter {
     let asked = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    ["tungstenite", "tokio_tungstenite", "hyper", "hyper_util", "h2", "aws_smithy_runtime", "aws_runtime", "aws_sdk_dynamodb", "aws_sdk_s3"]
-        .into_iter()
-        .filter_map(|name| format!("{name}=info").parse().ok())
-        .fold(asked, EnvFilter::add_directive)
+    [
+        "tungstenite",
+        "tokio_tungstenite",
+        "hyper",
+        "hyper_util",
+        "h2",
+        "aws_smithy_runtime",
+        "aws_runtime",
+        "aws_sdk_dynamodb",
+        "aws_sdk_s3",
+    ]
+    .into_iter()
+    .filter_map(|name| format!("{name}=info").parse().ok())
+    .fold(asked, EnvFilter::add_directive)
 }
 
 async fn run(config: Config, store: store::Config) -> anyhow::Result<()> {

@@ -178,7 +178,11 @@ impl Node {
     ///
     /// # Errors
     /// If the socket fails.
-    pub async fn serve(&self, listener: TcpListener, until: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        until: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
         let listener = listener.tap_io(|stream| {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "failed to send small packets at once");

@@ -126,16 +126,21 @@ impl Recordings {
         Recorder { call, figures: Arc::clone(&self.figures), segmenter: Segmenter::new(PIECE_MS), pieces, abandoned }
     }
 
-    async fn write(self: Arc<Self>, call: CallId, epoch: u32, mut queue: mpsc::Receiver<Piece>, abandoned: CancellationToken) {
+    async fn write(
+        self: Arc<Self>,
+        call: CallId,
+        epoch: u32,
+        mut queue: mpsc::Receiver<Piece>,
+        abandoned: CancellationToken,
+    ) {
         let mut current: Option<(u32, String, usize)> = None;
         while let Some(piece) = queue.recv().await {
             let n = piece.n / PIECES;
             if current.as_ref().is_some_and(|(current, ..)| *current != n) {
                 self.leave(current.take());
             }
-            let (_, file, written) = current.get_or_insert_with(|| {
-                (n, Name { call, epoch, n, boot: self.boot.clone() }.file(), 0)
-            });
+            let (_, file, written) =
+                current.get_or_insert_with(|| (n, Name { call, epoch, n, boot: self.boot.clone() }.file(), 0));
             // A piece that was dropped on the way is a hole, not a shift of all that follows.
             let place = bytes_of(PIECE_MS) * (piece.n % PIECES) as usize;
             let mut content = vec![SILENCE; place.saturating_sub(*written)];
@@ -191,7 +196,8 @@ impl Recordings {
 
     async fn upload_once(&self, troubled: bool) -> Result<(), UploadError> {
         let names = self.spool.orphans().await?;
-        let mut uploads = stream::iter(names).map(|file| self.upload_file(file, troubled)).buffer_unordered(UPLOADS_MAX);
+        let mut uploads =
+            stream::iter(names).map(|file| self.upload_file(file, troubled)).buffer_unordered(UPLOADS_MAX);
         let mut result = Ok(());
         while let Some(uploaded) = uploads.next().await {
             result = result.and(uploaded);

@@ -108,7 +108,13 @@ impl Sessions {
     }
 
     /// Whether there is room for this epoch, which is then taken.
-    pub(crate) fn admit(&self, key: Key, account_sid: AccountSid, call_sid: Option<CallSid>, now: Instant) -> Admission {
+    pub(crate) fn admit(
+        &self,
+        key: Key,
+        account_sid: AccountSid,
+        call_sid: Option<CallSid>,
+        now: Instant,
+    ) -> Admission {
         let mut table = self.table();
         table.ended.retain(|_, ended| now < ended.at + KEPT_FOR);
         if table.live.contains_key(&key) || table.ended.contains_key(&key) {

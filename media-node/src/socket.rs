@@ -68,7 +68,11 @@ pub(crate) struct Silent;
 
 /// A socket that carries messages: axum's towards Twilio, tungstenite's towards an engine.
 pub(crate) trait Frames:
-    Stream<Item = Result<Self::Message, Self::Failure>> + Sink<Self::Message, Error = Self::Failure> + Unpin + Send + 'static
+    Stream<Item = Result<Self::Message, Self::Failure>>
+    + Sink<Self::Message, Error = Self::Failure>
+    + Unpin
+    + Send
+    + 'static
 {
     type Message: Send;
     type Failure: Send;
@@ -201,8 +205,7 @@ impl Frames for phone_ws::WebSocket {
 }
 
 /// A socket that we opened.
-pub(crate) type Dialled =
-    tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+pub(crate) type Dialled = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
 impl Frames for Dialled {
     type Message = tungstenite::Message;
@@ -226,7 +229,9 @@ impl Frames for Dialled {
         match message {
             tungstenite::Message::Text(text) => Heard::Text(TextFrame(text)),
             tungstenite::Message::Binary(_) => Heard::Binary,
-            tungstenite::Message::Ping(_) | tungstenite::Message::Pong(_) | tungstenite::Message::Frame(_) => Heard::Quiet,
+            tungstenite::Message::Ping(_) | tungstenite::Message::Pong(_) | tungstenite::Message::Frame(_) => {
+                Heard::Quiet
+            }
             tungstenite::Message::Close(frame) => Heard::Lost(frame.map(|frame| frame.code.into())),
         }
     }
@@ -304,7 +309,9 @@ mod tests {
             }
         }
         let (closed, ()) = tokio::join!(far.next(), socket.close(code::POLICY, "enough"));
-        assert!(matches!(closed, Some(Ok(tungstenite::Message::Close(Some(frame)))) if u16::from(frame.code) == code::POLICY));
+        assert!(
+            matches!(closed, Some(Ok(tungstenite::Message::Close(Some(frame)))) if u16::from(frame.code) == code::POLICY)
+        );
     }
 
     #[tokio::test]

@@ -278,7 +278,9 @@ impl Call {
         let Phone::Up { started, .. } = self.phone else { return };
         let offset_ms = self.offset_ms;
         let playout = &self.playout;
-        self.turns.note_starts(playout.sent(), |position| offset_ms + millis(playout.slot_of(position, now).saturating_duration_since(started)));
+        self.turns.note_starts(playout.sent(), |position| {
+            offset_ms + millis(playout.slot_of(position, now).saturating_duration_since(started))
+        });
         let heard = self.playout.confirmed(now);
         while let Some(turn) = self.turns.take_heard(heard) {
             let end = turn.end().map_or(now, |end| self.playout.slot_of(end, now)).min(now);
@@ -398,7 +400,11 @@ impl Call {
             Phone::Up { upward, .. } => upward.is_quiet(now),
             Phone::Awaited => false,
         };
-        caller_quiet && self.turns.is_empty() && self.playout.is_dry(now) && !self.cover.owes_reply() && self.tools.is_empty()
+        caller_quiet
+            && self.turns.is_empty()
+            && self.playout.is_dry(now)
+            && !self.cover.owes_reply()
+            && self.tools.is_empty()
     }
 
     /// Does what waits for a quiet moment, if this is one.

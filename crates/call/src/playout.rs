@@ -262,7 +262,9 @@ impl Playout {
     pub(crate) fn next_due(&self, now: Instant) -> Option<Instant> {
         self.queue.front()?;
         match self.dry_at {
-            Some(dry) if samples(MARK_EVERY) > self.unmarked => Some((dry.max(now) + FRAME).checked_sub(self.lead)?.max(now)),
+            Some(dry) if samples(MARK_EVERY) > self.unmarked => {
+                Some((dry.max(now) + FRAME).checked_sub(self.lead)?.max(now))
+            }
             Some(_) | None => Some(now),
         }
     }
@@ -406,6 +408,7 @@ mod tests {
 
     /// Plays two seconds whose marks come back after the given lags, and says when each frame was heard, in milliseconds.
     fn heard_at(lags_ms: [u64; 4]) -> Vec<u128> {
+        #[expect(clippy::disallowed_methods, reason = "any instant will do as the origin")]
         let start = Instant::now();
         let mut playout = Playout::new(Duration::from_millis(200), 1);
         playout.push(&[0x20; FRAME_BYTES * 100]);

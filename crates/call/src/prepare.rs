@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn a_kept_step_reads_back() {
-        let kept = Kept { epoch: 2, next: NextStep::HangUp { ended_by: EndedBy::Agent, reason: EndReason::SaidGoodbye } };
+        let kept =
+            Kept { epoch: 2, next: NextStep::HangUp { ended_by: EndedBy::Agent, reason: EndReason::SaidGoodbye } };
         let text = serde_json::to_string(&kept).unwrap();
         assert_eq!(text, r#"{"epoch":2,"next":{"step":"hang_up","ended_by":"agent","reason":"said_goodbye"}}"#);
         assert_eq!(serde_json::from_str::<Kept>(&text).unwrap(), kept);

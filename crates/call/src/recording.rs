@@ -75,7 +75,13 @@ impl Segmenter {
     /// Pieces of `piece_ms` milliseconds.
     #[must_use]
     pub fn new(piece_ms: u64) -> Self {
-        Self { piece_samples: piece_ms.max(1) * SAMPLES_PER_MS, n: 0, open: Vec::new(), newest: 0, lost: Lost::default() }
+        Self {
+            piece_samples: piece_ms.max(1) * SAMPLES_PER_MS,
+            n: 0,
+            open: Vec::new(),
+            newest: 0,
+            lost: Lost::default(),
+        }
     }
 
     /// Goes on behind the first `n` pieces, which are finished elsewhere.

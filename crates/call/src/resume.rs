@@ -33,7 +33,8 @@ impl Conversation {
         for entry in sorted.into_values() {
             this.take(entry, &mut turns);
         }
-        this.greeted = turns.values().any(|turn| turn.speaker == Speaker::Agent && turn.engine.is_some() && turn.heard_ms > 0);
+        this.greeted =
+            turns.values().any(|turn| turn.speaker == Speaker::Agent && turn.engine.is_some() && turn.heard_ms > 0);
         this.history = turns.into_values().collect();
         this
     }

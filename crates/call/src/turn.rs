@@ -99,7 +99,11 @@ impl AgentTurn {
         let last_sounding = self.sentences.iter().rposition(|sentence| sentence.from.is_some());
         for (index, sentence) in self.sentences.iter().enumerate() {
             let part_heard = sentence.heard(heard);
-            let whole = if self.broken_off && Some(index) == last_sounding { sentence.len.max(spoken_samples(&sentence.text)) } else { sentence.len };
+            let whole = if self.broken_off && Some(index) == last_sounding {
+                sentence.len.max(spoken_samples(&sentence.text))
+            } else {
+                sentence.len
+            };
             // A sentence whose audio never came was not heard, unless the turn ended well without any.
             let part = if sentence.from.is_none() { "" } else { words::heard_part(&sentence.text, part_heard, whole) };
             approximate |= !part.is_empty() && part.len() < sentence.text.len();
@@ -164,7 +168,14 @@ impl AgentTurns {
 
     /// Opens a turn.
     pub(crate) fn open(&mut self, n: u32, engine: Option<EngineKind>) {
-        self.open.push_back(AgentTurn { n, engine, sentences: Vec::new(), complete: false, broken_off: false, start_ms: None });
+        self.open.push_back(AgentTurn {
+            n,
+            engine,
+            sentences: Vec::new(),
+            complete: false,
+            broken_off: false,
+            start_ms: None,
+        });
     }
 
     /// The text of a sentence of the arriving turn. Returns whether the sentence is new.

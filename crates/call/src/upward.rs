@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use crate::audio::mulaw;
 use crate::limits::{
-    FRAME, QUIET_AFTER, SAMPLES_PER_MS, SPEECH_ABOVE_DBFS, SPEECH_MIN, TURN_END_SILENCE, UPWARD_FILL_MAX, UPWARD_PATIENCE, UPWARD_PATIENCE_SPEAKING,
+    FRAME, QUIET_AFTER, SAMPLES_PER_MS, SPEECH_ABOVE_DBFS, SPEECH_MIN, TURN_END_SILENCE, UPWARD_FILL_MAX,
+    UPWARD_PATIENCE, UPWARD_PATIENCE_SPEAKING,
 };
 
 const FRAME_MS: u64 = 20;
@@ -93,7 +94,8 @@ impl Upward {
         self.filled = Duration::ZERO;
 
         // A counter that jumps by more than the time that has passed is not a gap; the stream goes on from where it is.
-        let timestamp_ms = if timestamp_ms > self.media_ms + millis(interval) + JUMP_MS_MAX { self.media_ms } else { timestamp_ms };
+        let timestamp_ms =
+            if timestamp_ms > self.media_ms + millis(interval) + JUMP_MS_MAX { self.media_ms } else { timestamp_ms };
         let gap_ms = timestamp_ms.saturating_sub(self.media_ms);
         if gap_ms > 0 && self.counts.frames > 1 {
             self.counts.missing_ms += gap_ms;

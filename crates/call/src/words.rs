@@ -2,14 +2,42 @@
 
 /// Sounds that people make while they listen. They say "go on", not "stop".
 const LISTENING_SOUNDS: [&str; 24] = [
-    "uh", "um", "uhm", "hm", "hmm", "mm", "mhm", "mmhm", "mmhmm", "uhhuh", "ah", "oh", "eh", "er", "erm", "huh", "aha", "äh", "ähm", "euh",
-    "em", "ehm", "mmm", "ha",
+    "uh", "um", "uhm", "hm", "hmm", "mm", "mhm", "mmhm", "mmhmm", "uhhuh", "ah", "oh", "eh", "er", "erm", "huh", "aha",
+    "äh", "ähm", "euh", "em", "ehm", "mmm", "ha",
 ];
 
 /// Words that end a call rather than go on with it, in the languages of the bundled lines.
 const FAREWELLS: [&str; 30] = [
-    "bye", "goodbye", "thanks", "thank", "you", "ok", "okay", "good", "night", "day", "have", "a", "nice", "see", "take", "care", "tschüss",
-    "danke", "wiederhören", "auf", "ciao", "adiós", "adios", "gracias", "hasta", "luego", "merci", "au", "revoir", "too",
+    "bye",
+    "goodbye",
+    "thanks",
+    "thank",
+    "you",
+    "ok",
+    "okay",
+    "good",
+    "night",
+    "day",
+    "have",
+    "a",
+    "nice",
+    "see",
+    "take",
+    "care",
+    "tschüss",
+    "danke",
+    "wiederhören",
+    "auf",
+    "ciao",
+    "adiós",
+    "adios",
+    "gracias",
+    "hasta",
+    "luego",
+    "merci",
+    "au",
+    "revoir",
+    "too",
 ];
 
 /// Whether these words are a goodbye and nothing else.

@@ -14,14 +14,32 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("functions", &["wire", "call", "store", "clients"]),
     ("media-node", &["wire", "call", "store"]),
     ("crates/switchboard", &["wire", "call", "store", "clients", "embedded", "sim", "functions", "media-node"]),
-    ("crates/bench", &["wire", "call", "store", "clients", "embedded", "sim", "functions", "media-node", "switchboard"]),
+    (
+        "crates/bench",
+        &["wire", "call", "store", "clients", "embedded", "sim", "functions", "media-node", "switchboard"],
+    ),
     ("tests", &["wire", "call", "store", "clients", "embedded", "sim", "functions", "media-node", "switchboard"]),
-    ("tests/conformance", &["wire", "call", "store", "clients", "embedded", "sim", "functions", "media-node", "switchboard"]),
+    (
+        "tests/conformance",
+        &["wire", "call", "store", "clients", "embedded", "sim", "functions", "media-node", "switchboard"],
+    ),
 ];
 
 /// What the pure crates must not know: runtimes, sockets, AWS, clocks.
-const IMPURE: [&str; 12] =
-    ["tokio", "axum", "hyper", "reqwest", "tokio-tungstenite", "futures-util", "aws-config", "aws-sdk-dynamodb", "aws-sdk-s3", "chrono", "getrandom", "tracing"];
+const IMPURE: [&str; 12] = [
+    "tokio",
+    "axum",
+    "hyper",
+    "reqwest",
+    "tokio-tungstenite",
+    "futures-util",
+    "aws-config",
+    "aws-sdk-dynamodb",
+    "aws-sdk-s3",
+    "chrono",
+    "getrandom",
+    "tracing",
+];
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
@@ -34,7 +52,11 @@ fn manifest(member: &str) -> toml::Table {
 }
 
 fn names(manifest: &toml::Table, section: &str) -> BTreeSet<String> {
-    manifest.get(section).and_then(toml::Value::as_table).map(|table| table.keys().cloned().collect()).unwrap_or_default()
+    manifest
+        .get(section)
+        .and_then(toml::Value::as_table)
+        .map(|table| table.keys().cloned().collect())
+        .unwrap_or_default()
 }
 
 #[test]
@@ -44,7 +66,8 @@ fn crates_depend_only_the_way_the_arrows_point() {
         .map(|(member, _)| (manifest(member)["package"]["name"].as_str().unwrap().to_owned(), *member))
         .collect();
     for (member, allowed) in ALLOWED {
-        let used: Vec<String> = names(&manifest(member), "dependencies").into_iter().filter(|name| members.contains_key(name)).collect();
+        let used: Vec<String> =
+            names(&manifest(member), "dependencies").into_iter().filter(|name| members.contains_key(name)).collect();
         for name in used {
             assert!(allowed.contains(&name.as_str()), "{member} depends on {name}, against the arrows");
         }

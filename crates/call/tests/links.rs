@@ -8,7 +8,10 @@ use call::{Command, Input, LinkEvent, LinkRequest, PhoneEvent};
 use rig::{Did, PLAIN, Rig, agent, chat, setup, voice};
 
 fn opened(rig: &Rig) -> Vec<(u64, LinkRequest)> {
-    rig.did.iter().filter_map(|(ms, did)| if let Did::Open(_, request) = did { Some((*ms, request.clone())) } else { None }).collect()
+    rig.did
+        .iter()
+        .filter_map(|(ms, did)| if let Did::Open(_, request) = did { Some((*ms, request.clone())) } else { None })
+        .collect()
 }
 
 #[test]
@@ -17,7 +20,10 @@ fn an_engine_that_refuses_gives_way_to_the_next_at_once() {
     rig.run(30);
     rig.link(LinkEvent::Refused(LinkCause::Status { status: 401 }));
     assert_eq!(opened(&rig).last(), Some(&(30, LinkRequest::OpenAi)));
-    assert!(rig.journal().iter().any(|kind| matches!(kind, Kind::EngineRefused { engine: EngineKind::Hume, why: LinkCause::Status { status: 401 } })));
+    assert!(rig.journal().iter().any(|kind| matches!(
+        kind,
+        Kind::EngineRefused { engine: EngineKind::Hume, why: LinkCause::Status { status: 401 } }
+    )));
 }
 
 #[test]
@@ -34,7 +40,11 @@ fn with_no_engine_left_the_caller_hears_an_apology() {
     assert!(!rig.finished, "there is nobody to apologise to before the stream");
     rig.start_stream();
     rig.run_quiet(100);
-    assert!(rig.did.iter().any(|(_, did)| matches!(did, Did::NextStep(NextStep::Apologise { reason: EndReason::NoEngine, .. }))));
+    assert!(
+        rig.did
+            .iter()
+            .any(|(_, did)| matches!(did, Did::NextStep(NextStep::Apologise { reason: EndReason::NoEngine, .. })))
+    );
     assert!(rig.finished);
 }
 
@@ -50,8 +60,15 @@ fn a_lost_engine_is_resumed_in_the_same_chat_group_with_its_settings_sent_again(
     rig.hume_ready("group-1");
     let sent = rig.sent();
     assert!(sent[0].contains("session_settings") && sent[0].contains("Answer the phone."), "{sent:?}");
-    assert!(sent[1].contains("user_input") && sent[1].contains("I need an appointment."), "the unanswered words are asked again: {sent:?}");
-    assert!(rig.journal().iter().any(|kind| matches!(kind, Kind::EngineResumed { gap_ms: 300, covered_by: Cover::Nothing, .. })));
+    assert!(
+        sent[1].contains("user_input") && sent[1].contains("I need an appointment."),
+        "the unanswered words are asked again: {sent:?}"
+    );
+    assert!(
+        rig.journal()
+            .iter()
+            .any(|kind| matches!(kind, Kind::EngineResumed { gap_ms: 300, covered_by: Cover::Nothing, .. }))
+    );
 }
 
 #[test]
@@ -64,7 +81,9 @@ fn a_short_line_covers_a_longer_loss_and_the_sentence_before_it_ends_first() {
     rig.run_refused(900);
     assert_eq!(rig.first(|did| *did == Did::Clear), None);
     rig.run_refused(3_000);
-    let line = rig.first(|did| matches!(did, Did::Journal(entry) if matches!(&entry.kind, Kind::LinePlayed { line } if line == "hold")));
+    let line = rig.first(
+        |did| matches!(did, Did::Journal(entry) if matches!(&entry.kind, Kind::LinePlayed { line } if line == "hold")),
+    );
     let silence = line.unwrap() - (said + 1_000);
     assert!(silence <= 1_500, "{silence} ms of silence");
     // Then the tone goes on without a gap.
@@ -76,7 +95,11 @@ fn a_short_line_covers_a_longer_loss_and_the_sentence_before_it_ends_first() {
         rig.run_quiet(20);
     }
     rig.hume_ready("group-1");
-    assert!(rig.journal().iter().any(|kind| matches!(kind, Kind::EngineResumed { covered_by: Cover::Tone, .. })), "{:#?}", rig.journal());
+    assert!(
+        rig.journal().iter().any(|kind| matches!(kind, Kind::EngineResumed { covered_by: Cover::Tone, .. })),
+        "{:#?}",
+        rig.journal()
+    );
 }
 
 #[test]
@@ -154,7 +177,10 @@ fn a_session_is_rolled_over_before_its_limit_at_a_quiet_moment() {
     assert!(opens[1].0 >= 1_620_000 && opens[1].0 < 1_790_000, "{}", opens[1].0);
     let LinkRequest::Hume(connect) = &opens[1].1 else { panic!("the same engine") };
     assert_eq!(connect.resumed_chat_group_id.as_deref(), Some("group-1"));
-    assert!(!rig.did.iter().any(|(_, did)| matches!(did, Did::Close(_))), "the old session works until the new one is ready");
+    assert!(
+        !rig.did.iter().any(|(_, did)| matches!(did, Did::Close(_))),
+        "the old session works until the new one is ready"
+    );
     rig.hume_ready("group-1");
     rig.run(1_000);
     assert!(rig.did.iter().any(|(_, did)| matches!(did, Did::Close(link) if link.seat == 1)));
@@ -168,7 +194,8 @@ fn an_engine_that_owes_an_answer_is_covered_then_given_up() {
     let asked = rig.ms();
     rig.forget();
     rig.run_quiet(11_000);
-    let line = rig.first(|did| matches!(did, Did::Journal(entry) if matches!(entry.kind, Kind::LinePlayed { .. }))).unwrap();
+    let line =
+        rig.first(|did| matches!(did, Did::Journal(entry) if matches!(entry.kind, Kind::LinePlayed { .. }))).unwrap();
     assert!((4_000..4_100).contains(&(line - asked)));
     let lost = rig.first(|did| matches!(did, Did::Journal(entry) if matches!(entry.kind, Kind::EngineLost { why: LinkCause::Stalled, .. }))).unwrap();
     assert!((10_000..10_100).contains(&(lost - asked)));
@@ -180,7 +207,10 @@ fn an_engine_that_does_not_notice_speech_is_given_up() {
     rig.run_speaking(1_000);
     rig.forget();
     rig.run_quiet(12_000);
-    assert!(rig.journal().iter().any(|kind| matches!(kind, Kind::LinePlayed { line } if line == "hold")), "it is covered first");
+    assert!(
+        rig.journal().iter().any(|kind| matches!(kind, Kind::LinePlayed { line } if line == "hold")),
+        "it is covered first"
+    );
     assert!(rig.journal().iter().any(|kind| matches!(kind, Kind::EngineLost { why: LinkCause::Stalled, .. })));
 }
 
@@ -314,7 +344,9 @@ fn the_longest_call_ends_with_a_word() {
     rig.hume_ready("group-1");
     rig.start_stream();
     rig.run_quiet(15_000);
-    assert!(rig.did.iter().any(|(_, did)| matches!(did, Did::NextStep(NextStep::HangUp { reason: EndReason::Limit, .. }))));
+    assert!(
+        rig.did.iter().any(|(_, did)| matches!(did, Did::NextStep(NextStep::HangUp { reason: EndReason::Limit, .. })))
+    );
     assert!(rig.journal().iter().any(|kind| matches!(kind, Kind::LinePlayed { line } if line == "sorry")));
 }
 

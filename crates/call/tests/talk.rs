@@ -22,7 +22,10 @@ fn a_prepared_greeting_is_played_the_moment_the_stream_starts() {
     rig.run_quiet(1_500);
     let turns = rig.turns();
     assert_eq!(turns.len(), 1);
-    assert_eq!((turns[0].speaker, turns[0].heard_text.as_str()), (Speaker::Agent, "Hello, this is Riverside Dental. How can I help?"));
+    assert_eq!(
+        (turns[0].speaker, turns[0].heard_text.as_str()),
+        (Speaker::Agent, "Hello, this is Riverside Dental. How can I help?")
+    );
     assert_eq!((turns[0].start_ms, turns[0].heard_ms, turns[0].interrupted), (0, 1_000, false));
 }
 
@@ -52,7 +55,8 @@ fn clear_precedes_everything_after_an_interruption() {
     rig.run_quiet(700);
     rig.forget();
     rig.hume_interrupted();
-    let first_to_phone = rig.did.iter().find(|(_, did)| matches!(did, Did::Frame(_) | Did::Mark(_) | Did::Clear)).map(|(_, did)| did);
+    let first_to_phone =
+        rig.did.iter().find(|(_, did)| matches!(did, Did::Frame(_) | Did::Mark(_) | Did::Clear)).map(|(_, did)| did);
     assert_eq!(first_to_phone, Some(&Did::Clear));
     let turn = rig.turns().pop().unwrap();
     assert!(turn.interrupted && turn.approximate);
@@ -116,8 +120,11 @@ fn marks_that_a_clear_set_free_prove_nothing() {
     rig.mark_way = None;
     rig.hume_says("a", "We have Tuesday at ten and Thursday at three.", 3_000);
     rig.run_quiet(900);
-    let marks: Vec<String> =
-        rig.did.iter().filter_map(|(_, did)| if let Did::Mark(name) = did { Some(name.clone()) } else { None }).collect();
+    let marks: Vec<String> = rig
+        .did
+        .iter()
+        .filter_map(|(_, did)| if let Did::Mark(name) = did { Some(name.clone()) } else { None })
+        .collect();
     rig.hume_interrupted();
     for name in &marks {
         rig.input(Input::Phone(PhoneEvent::Mark { name }));
@@ -142,7 +149,8 @@ fn a_mark_that_is_missing_holds_back_what_counts_as_heard() {
 
 #[test]
 fn a_disclosure_is_finished_before_the_caller_is_heard_out() {
-    let toml = format!("disclosure = \"This is an AI assistant, and this call is recorded.\"\nrecording = true\n{PLAIN}");
+    let toml =
+        format!("disclosure = \"This is an AI assistant, and this call is recorded.\"\nrecording = true\n{PLAIN}");
     let mut rig = Rig::new(setup(agent(&toml), &[EngineKind::Hume]));
     rig.hume_ready("group-1");
     assert!(rig.sent().last().unwrap().contains("This is an AI assistant"));
@@ -166,11 +174,20 @@ fn a_disclosure_is_finished_before_the_caller_is_heard_out() {
 fn openai_is_told_what_was_heard() {
     let mut rig = Rig::new(setup(agent(PLAIN), &[EngineKind::OpenAi]));
     rig.link(LinkEvent::Opened);
-    rig.link(LinkEvent::Text(r#"{"type":"session.created","event_id":"e1","session":{"type":"realtime","id":"sess_1"}}"#));
-    rig.link(LinkEvent::Text(r#"{"type":"session.updated","event_id":"e2","session":{"type":"realtime","id":"sess_1"}}"#));
+    rig.link(LinkEvent::Text(
+        r#"{"type":"session.created","event_id":"e1","session":{"type":"realtime","id":"sess_1"}}"#,
+    ));
+    rig.link(LinkEvent::Text(
+        r#"{"type":"session.updated","event_id":"e2","session":{"type":"realtime","id":"sess_1"}}"#,
+    ));
     assert!(rig.sent().last().unwrap().contains("response.create"), "{:?}", rig.sent().last());
     rig.start_stream();
-    let response = |status: &str| format!(r#"{{"type":"response.{}","event_id":"e","response":{{"id":"resp_1","object":"realtime.response","status":"{status}","output":[]}}}}"#, if status == "in_progress" { "created" } else { "done" });
+    let response = |status: &str| {
+        format!(
+            r#"{{"type":"response.{}","event_id":"e","response":{{"id":"resp_1","object":"realtime.response","status":"{status}","output":[]}}}}"#,
+            if status == "in_progress" { "created" } else { "done" }
+        )
+    };
     rig.link(LinkEvent::Text(&response("in_progress")));
     use base64::Engine as _;
     let audio = base64::engine::general_purpose::STANDARD.encode(vec![0x20u8; 8 * 3_000]);
@@ -178,7 +195,9 @@ fn openai_is_told_what_was_heard() {
     rig.link(LinkEvent::Text(r#"{"type":"response.output_audio_transcript.done","event_id":"e","response_id":"resp_1","item_id":"item_1","output_index":0,"content_index":0,"transcript":"Hello, this is Riverside Dental. How can I help?"}"#));
     rig.run_quiet(1_000);
     rig.forget();
-    rig.link(LinkEvent::Text(r#"{"type":"input_audio_buffer.speech_started","event_id":"e","audio_start_ms":900,"item_id":"user_1"}"#));
+    rig.link(LinkEvent::Text(
+        r#"{"type":"input_audio_buffer.speech_started","event_id":"e","audio_start_ms":900,"item_id":"user_1"}"#,
+    ));
     let truncate = rig.sent().into_iter().find(|text| text.contains("truncate")).unwrap().to_owned();
     let truncate: serde_json::Value = serde_json::from_str(&truncate).unwrap();
     assert_eq!(truncate["item_id"], "item_1");
@@ -186,10 +205,15 @@ fn openai_is_told_what_was_heard() {
     assert!(!rig.sent().iter().any(|text| text.contains("response.cancel")), "the server has cancelled already");
     // The words of the turn that cut in come late, and are still written before the next answer's turn by number.
     rig.link(LinkEvent::Text(&response("cancelled")));
-    rig.link(LinkEvent::Text(r#"{"type":"input_audio_buffer.speech_stopped","event_id":"e","audio_end_ms":1900,"item_id":"user_1"}"#));
+    rig.link(LinkEvent::Text(
+        r#"{"type":"input_audio_buffer.speech_stopped","event_id":"e","audio_end_ms":1900,"item_id":"user_1"}"#,
+    ));
     rig.link(LinkEvent::Text(r#"{"type":"conversation.item.input_audio_transcription.completed","event_id":"e","item_id":"user_1","content_index":0,"transcript":"Are you open today?"}"#));
     let turns = rig.turns();
-    assert_eq!(turns.iter().map(|turn| (turn.n, turn.speaker)).collect::<Vec<_>>(), [(1, Speaker::Agent), (2, Speaker::Caller)]);
+    assert_eq!(
+        turns.iter().map(|turn| (turn.n, turn.speaker)).collect::<Vec<_>>(),
+        [(1, Speaker::Agent), (2, Speaker::Caller)]
+    );
 }
 
 #[test]
@@ -238,8 +262,12 @@ fn the_caller_who_speaks_up_during_the_goodbye_keeps_the_line() {
 fn words_that_are_written_down_late_do_not_take_back_the_goodbye_that_answers_them() {
     let mut rig = Rig::new(setup(agent(PLAIN), &[EngineKind::OpenAi]));
     rig.link(LinkEvent::Opened);
-    rig.link(LinkEvent::Text(r#"{"type":"session.created","event_id":"e","session":{"type":"realtime","id":"sess_1"}}"#));
-    rig.link(LinkEvent::Text(r#"{"type":"session.updated","event_id":"e","session":{"type":"realtime","id":"sess_1"}}"#));
+    rig.link(LinkEvent::Text(
+        r#"{"type":"session.created","event_id":"e","session":{"type":"realtime","id":"sess_1"}}"#,
+    ));
+    rig.link(LinkEvent::Text(
+        r#"{"type":"session.updated","event_id":"e","session":{"type":"realtime","id":"sess_1"}}"#,
+    ));
     rig.start_stream();
     use base64::Engine as _;
     let audio = base64::engine::general_purpose::STANDARD.encode(vec![0x20u8; 8 * 400]);
@@ -248,15 +276,27 @@ fn words_that_are_written_down_late_do_not_take_back_the_goodbye_that_answers_th
         rig.link(LinkEvent::Text(&format!(r#"{{"type":"response.output_audio.delta","event_id":"e","response_id":"{response}","item_id":"{item}","output_index":0,"content_index":0,"delta":"{audio}"}}"#)));
         rig.link(LinkEvent::Text(&format!(r#"{{"type":"response.output_audio_transcript.done","event_id":"e","response_id":"{response}","item_id":"{item}","output_index":0,"content_index":0,"transcript":"{text}"}}"#)));
     };
-    let done = |rig: &mut Rig, response: &str, output: &str| rig.link(LinkEvent::Text(&format!(r#"{{"type":"response.done","event_id":"e","response":{{"id":"{response}","object":"realtime.response","status":"completed","output":[{output}]}}}}"#)));
+    let done = |rig: &mut Rig, response: &str, output: &str| {
+        rig.link(LinkEvent::Text(&format!(r#"{{"type":"response.done","event_id":"e","response":{{"id":"{response}","object":"realtime.response","status":"completed","output":[{output}]}}}}"#)))
+    };
     says(&mut rig, "resp_1", "item_1", "Hello, this is Riverside Dental. How can I help?");
     done(&mut rig, "resp_1", "");
     rig.run_quiet(1_000);
-    rig.link(LinkEvent::Text(r#"{"type":"input_audio_buffer.speech_started","event_id":"e","audio_start_ms":900,"item_id":"user_1"}"#));
-    rig.link(LinkEvent::Text(r#"{"type":"input_audio_buffer.speech_stopped","event_id":"e","audio_end_ms":1900,"item_id":"user_1"}"#));
-    rig.link(LinkEvent::Text(r#"{"type":"input_audio_buffer.committed","event_id":"e","previous_item_id":null,"item_id":"user_1"}"#));
+    rig.link(LinkEvent::Text(
+        r#"{"type":"input_audio_buffer.speech_started","event_id":"e","audio_start_ms":900,"item_id":"user_1"}"#,
+    ));
+    rig.link(LinkEvent::Text(
+        r#"{"type":"input_audio_buffer.speech_stopped","event_id":"e","audio_end_ms":1900,"item_id":"user_1"}"#,
+    ));
+    rig.link(LinkEvent::Text(
+        r#"{"type":"input_audio_buffer.committed","event_id":"e","previous_item_id":null,"item_id":"user_1"}"#,
+    ));
     says(&mut rig, "resp_2", "item_2", "Thank you for calling. Goodbye.");
-    done(&mut rig, "resp_2", r#"{"id":"item_3","type":"function_call","status":"completed","call_id":"t1","name":"hang_up","arguments":"{}"}"#);
+    done(
+        &mut rig,
+        "resp_2",
+        r#"{"id":"item_3","type":"function_call","status":"completed","call_id":"t1","name":"hang_up","arguments":"{}"}"#,
+    );
     rig.link(LinkEvent::Text(r#"{"type":"conversation.item.input_audio_transcription.completed","event_id":"e","item_id":"user_1","content_index":0,"transcript":"No, that was all I wanted."}"#));
     assert!(!rig.sent().iter().any(|text| text.contains("hang up later")), "{:?}", rig.sent());
     rig.run_quiet(3_000);
@@ -341,7 +381,9 @@ fn an_interruption_without_words_does_not_end_in_silence() {
     rig.hume_end();
     rig.forget();
     rig.run_quiet(5_000);
-    let asked = rig.first(|did| matches!(did, Did::Journal(entry) if matches!(&entry.kind, Kind::LinePlayed { line } if line == "again")));
+    let asked = rig.first(
+        |did| matches!(did, Did::Journal(entry) if matches!(&entry.kind, Kind::LinePlayed { line } if line == "again")),
+    );
     assert!(asked.is_some());
 }
 
@@ -361,7 +403,8 @@ fn keys_pressed_in_a_row_are_one_input() {
 
 #[test]
 fn a_disclosure_that_broke_off_was_not_heard() {
-    let toml = format!("disclosure = \"This is an AI assistant, and this call is recorded.\"\nrecording = true\n{PLAIN}");
+    let toml =
+        format!("disclosure = \"This is an AI assistant, and this call is recorded.\"\nrecording = true\n{PLAIN}");
     let mut rig = Rig::new(setup(agent(&toml), &[EngineKind::Hume]));
     rig.hume_ready("group-1");
     rig.start_stream();
@@ -370,7 +413,10 @@ fn a_disclosure_that_broke_off_was_not_heard() {
     rig.run_quiet(1_100);
     assert!(!rig.journal().iter().any(|kind| matches!(kind, Kind::DisclosureHeard { .. })));
     rig.hume_ready("group-1");
-    assert!(rig.sent().iter().filter(|text| text.contains("AI assistant") && text.contains("assistant_input")).count() == 2, "it is said again");
+    assert!(
+        rig.sent().iter().filter(|text| text.contains("AI assistant") && text.contains("assistant_input")).count() == 2,
+        "it is said again"
+    );
     let turn = &rig.turns()[0];
     assert!(turn.approximate && turn.heard_text.len() < turn.text.len(), "{turn:?}");
 }

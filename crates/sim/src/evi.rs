@@ -112,7 +112,9 @@ impl Evi {
         if let Some(fault) = fate.handshake {
             note_fault(&mut self.counts, fault.name());
             match fault {
-                HandshakeFault::Refuse(status) | HandshakeFault::RefuseResume(status) => return Err(Refused::Status(status)),
+                HandshakeFault::Refuse(status) | HandshakeFault::RefuseResume(status) => {
+                    return Err(Refused::Status(status));
+                }
                 HandshakeFault::Silence => return Err(Refused::Silence),
                 HandshakeFault::Slow(delay) => after = delay,
             }
@@ -180,7 +182,8 @@ impl Evi {
     /// # Errors
     /// If the chat is not running, or the message is not one for this purpose. (Hume: "Control Plane")
     pub fn send(&mut self, now: Instant, chat_id: &str, body: &str) -> Result<(), SendRefused> {
-        let message = ClientMessage::parse(body).map_err(|error: ClientError| SendRefused::Unprocessable(error.to_string()))?;
+        let message =
+            ClientMessage::parse(body).map_err(|error: ClientError| SendRefused::Unprocessable(error.to_string()))?;
         if let ClientMessage::AudioInput(_) = message {
             return Err(SendRefused::Unprocessable("audio_input cannot be sent over the control plane".to_owned()));
         }
@@ -280,7 +283,9 @@ impl Evi {
             if !session.closed {
                 match policy {
                     ResumeWhileOpen::Accept => {}
-                    ResumeWhileOpen::CloseOld => session.close(&mut house, now, 1000, "resumed elsewhere", ChatStatus::UserEnded),
+                    ResumeWhileOpen::CloseOld => {
+                        session.close(&mut house, now, 1000, "resumed elsewhere", ChatStatus::UserEnded)
+                    }
                     ResumeWhileOpen::Refuse(status) => return Err(Refused::Status(status)),
                 }
             }
@@ -292,11 +297,15 @@ impl Evi {
 
     fn house(&mut self, now: Instant) -> (House<'_>, &mut BTreeMap<SessionId, Session>) {
         let origin = *self.origin.get_or_insert(now);
-        (House { config: &self.config, history: &mut self.history, counts: &mut self.counts, origin }, &mut self.sessions)
+        (
+            House { config: &self.config, history: &mut self.history, counts: &mut self.counts, origin },
+            &mut self.sessions,
+        )
     }
 
     fn forget_the_oldest(&mut self) {
-        let ended: Vec<SessionId> = self.sessions.iter().filter(|(_, session)| session.closed).map(|(id, _)| *id).collect();
+        let ended: Vec<SessionId> =
+            self.sessions.iter().filter(|(_, session)| session.closed).map(|(id, _)| *id).collect();
         for id in ended.iter().take(ended.len().saturating_sub(MOST_ENDED)) {
             self.sessions.remove(id);
         }

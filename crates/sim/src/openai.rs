@@ -81,7 +81,9 @@ impl OpenAi {
         if let Some(fault) = fate.handshake {
             *self.counts.entry(fault.name()).or_default() += 1;
             match fault {
-                HandshakeFault::Refuse(status) | HandshakeFault::RefuseResume(status) => return Err(Refused::Status(status)),
+                HandshakeFault::Refuse(status) | HandshakeFault::RefuseResume(status) => {
+                    return Err(Refused::Status(status));
+                }
                 HandshakeFault::Silence => return Err(Refused::Silence),
                 HandshakeFault::Slow(delay) => after = delay,
             }
@@ -185,7 +187,8 @@ impl OpenAi {
     }
 
     fn forget_the_oldest(&mut self) {
-        let ended: Vec<SessionId> = self.sessions.iter().filter(|(_, session)| session.closed).map(|(id, _)| *id).collect();
+        let ended: Vec<SessionId> =
+            self.sessions.iter().filter(|(_, session)| session.closed).map(|(id, _)| *id).collect();
         for id in ended.iter().take(ended.len().saturating_sub(MOST_ENDED)) {
             self.sessions.remove(id);
         }

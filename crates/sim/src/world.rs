@@ -183,7 +183,20 @@ impl World {
     }
 
     fn begin(now: Instant, config: WorldConfig, listens_in: bool) -> Self {
-        let WorldConfig { setup, phone, caller, evi, openai, phone_ways, engine_ways, ringing, node, bug, at_most, seed } = config;
+        let WorldConfig {
+            setup,
+            phone,
+            caller,
+            evi,
+            openai,
+            phone_ways,
+            engine_ways,
+            ringing,
+            node,
+            bug,
+            at_most,
+            seed,
+        } = config;
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut world = Self {
             began: now,
@@ -316,7 +329,7 @@ impl World {
         self.count_fault("node killed");
         self.note("node", "killed");
         let epoch = self.setup.epoch;
-        let lost_after = self.wall_ms(self.now).saturating_sub(JOURNAL_LOST.as_millis() as u64);
+        let lost_after = self.wall_ms(self.now).saturating_sub(u64::try_from(JOURNAL_LOST.as_millis()).unwrap_or(0));
         self.journal.retain(|entry| entry.epoch != epoch || entry.at_ms <= lost_after);
         self.call = None;
         self.wake_at = None;
@@ -390,7 +403,8 @@ impl World {
             Ok(Inbound::Start(start)) => {
                 let stream_sid = start.stream_sid.to_string();
                 self.note("phone", "stream starts");
-                return self.tell(|call| call.handle(now, Input::Phone(PhoneEvent::Started { stream_sid: &stream_sid })));
+                return self
+                    .tell(|call| call.handle(now, Input::Phone(PhoneEvent::Started { stream_sid: &stream_sid })));
             }
             Ok(Inbound::Media(media)) => match media.decode(&mut payload) {
                 Ok(_) => PhoneEvent::Media { timestamp_ms: media.timestamp_ms, payload: &payload },
@@ -435,12 +449,23 @@ impl World {
                         self.mistakes.push("the call finished with a link open".to_owned());
                     }
                     let never_came = self.streams.last().is_some_and(|stream| stream.started.is_none());
-                    if never_came || self.streams.last().is_some_and(|stream| stream.ended.is_some()) && self.next_epoch_at.is_none() {
+                    if never_came
+                        || self.streams.last().is_some_and(|stream| stream.ended.is_some())
+                            && self.next_epoch_at.is_none()
+                    {
                         self.over = true;
                     }
                     return;
                 }
-                output => self.perform(output),
+                output @ (Output::Phone(_)
+                | Output::ClosePhone
+                | Output::Open { .. }
+                | Output::Send { .. }
+                | Output::Close { .. }
+                | Output::Tool(_)
+                | Output::Journal(_)
+                | Output::Record(_)
+                | Output::NextStep(_)) => self.perform(output),
             }
         }
     }

@@ -54,11 +54,17 @@ async fn talk_until(socket: &mut Socket, utterance: &str, kind: &str) -> Vec<Val
 
 #[tokio::test]
 async fn a_recorded_caller_gets_a_spoken_answer_and_the_history_has_both() {
-    let evi = server::start(EviConfig { api_keys: vec!["key".to_owned()], ..EviConfig::default() }, Faults::none(), 1).await.unwrap();
+    let evi = server::start(EviConfig { api_keys: vec!["key".to_owned()], ..EviConfig::default() }, Faults::none(), 1)
+        .await
+        .unwrap();
     let mut socket = dial(&evi, AUDIO, "key").await.unwrap();
     let received = talk_until(&mut socket, "caller-book", "assistant_end").await;
     assert_eq!(received[0]["type"], "chat_metadata");
-    let said: Vec<&str> = received.iter().filter(|message| message["type"] == "user_message").map(|message| message["message"]["content"].as_str().unwrap()).collect();
+    let said: Vec<&str> = received
+        .iter()
+        .filter(|message| message["type"] == "user_message")
+        .map(|message| message["message"]["content"].as_str().unwrap())
+        .collect();
     assert_eq!(said, ["I'd like to book an appointment."]);
     assert!(received.iter().any(|message| message["type"] == "audio_output"));
     let chat = received[0]["chat_id"].as_str().unwrap().to_owned();
@@ -66,11 +72,17 @@ async fn a_recorded_caller_gets_a_spoken_answer_and_the_history_has_both() {
 
     let http = reqwest::Client::new();
     let get = |path: String| http.get(format!("{}{path}", evi.url)).header("X-Hume-Api-Key", "key").send();
-    let page: Value = get(format!("/v0/evi/chats/{chat}?page_size=100&ascending_order=true")).await.unwrap().json().await.unwrap();
+    let page: Value =
+        get(format!("/v0/evi/chats/{chat}?page_size=100&ascending_order=true")).await.unwrap().json().await.unwrap();
     assert_eq!(page["status"], "ACTIVE");
     assert!(page["events_page"].as_array().unwrap().iter().any(|event| event["type"] == "AGENT_MESSAGE"));
-    for path in ["/v0/evi/chats".to_owned(), "/v0/evi/chat_groups".to_owned(), format!("/v0/evi/chat_groups/{group}"),
-        format!("/v0/evi/chat_groups/{group}/events"), "/v0/evi/configs".to_owned()] {
+    for path in [
+        "/v0/evi/chats".to_owned(),
+        "/v0/evi/chat_groups".to_owned(),
+        format!("/v0/evi/chat_groups/{group}"),
+        format!("/v0/evi/chat_groups/{group}/events"),
+        "/v0/evi/configs".to_owned(),
+    ] {
         assert_eq!(get(path.clone()).await.unwrap().status(), 200, "{path}");
     }
     assert_eq!(get(format!("/v0/evi/chats/{chat}/events")).await.unwrap().status(), 404);
@@ -78,7 +90,8 @@ async fn a_recorded_caller_gets_a_spoken_answer_and_the_history_has_both() {
     assert_eq!(http.get(format!("{}/v0/evi/chats", evi.url)).send().await.unwrap().status(), 401);
 
     let send = http.post(format!("{}/v0/evi/chat/{chat}/send", evi.url)).header("X-Hume-Api-Key", "key");
-    let sent = send.try_clone().unwrap().body(r#"{"type":"assistant_input","text":"One moment."}"#).send().await.unwrap();
+    let sent =
+        send.try_clone().unwrap().body(r#"{"type":"assistant_input","text":"One moment."}"#).send().await.unwrap();
     assert_eq!((sent.status().as_u16(), sent.text().await.unwrap().as_str()), (200, ""));
     assert_eq!(send.body("{}").send().await.unwrap().status(), 422);
     loop {

@@ -27,7 +27,10 @@ async fn dial(openai: &server::Handle, query: &str, key: &str) -> Result<Socket,
 
 #[tokio::test]
 async fn a_recorded_caller_gets_a_spoken_answer() {
-    let openai = server::start(OpenAiConfig { api_keys: vec!["key".to_owned()], ..OpenAiConfig::default() }, Faults::none(), 1).await.unwrap();
+    let openai =
+        server::start(OpenAiConfig { api_keys: vec!["key".to_owned()], ..OpenAiConfig::default() }, Faults::none(), 1)
+            .await
+            .unwrap();
     let mut socket = dial(&openai, "?model=gpt-realtime-2.1", "key").await.unwrap();
     socket.send(Message::Text(TELEPHONE.into())).await.unwrap();
     let mut codes = sim::speech::utterance("caller-book").unwrap().mulaw();
@@ -62,7 +65,10 @@ async fn a_recorded_caller_gets_a_spoken_answer() {
 
 #[tokio::test]
 async fn the_door_and_the_list_of_models_want_a_key() {
-    let openai = server::start(OpenAiConfig { api_keys: vec!["key".to_owned()], ..OpenAiConfig::default() }, Faults::none(), 1).await.unwrap();
+    let openai =
+        server::start(OpenAiConfig { api_keys: vec!["key".to_owned()], ..OpenAiConfig::default() }, Faults::none(), 1)
+            .await
+            .unwrap();
     for (query, key, status) in [("?model=m", "other", 401), ("", "key", 400)] {
         let refused = dial(&openai, query, key).await;
         assert!(matches!(refused, Err(Error::Http(response)) if response.status() == status), "{query} {key}");

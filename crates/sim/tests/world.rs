@@ -1,5 +1,7 @@
 //! Whole calls in virtual time.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 use std::time::{Duration, Instant};
 
 use call::agent::{Agent, EngineKind};
@@ -18,7 +20,12 @@ fn receptionist() -> Agent {
 
 fn setup(engines: &[EngineKind]) -> Setup {
     let agent = receptionist();
-    let given = agent.variables().into_iter().filter(|name| !agent.variables.contains_key(name)).map(|name| (name, "2".to_owned())).collect();
+    let given = agent
+        .variables()
+        .into_iter()
+        .filter(|name| !agent.variables.contains_key(name))
+        .map(|name| (name, "2".to_owned()))
+        .collect();
     Setup {
         call: CallId::new(1_790_000_000_000, 1),
         epoch: 1,
@@ -86,7 +93,12 @@ fn a_booking_with_evi() {
     println!("{}", world.timeline());
     let mistakes = check::mistakes(&world);
     assert!(mistakes.is_empty(), "{mistakes:#?}");
-    assert!(world.journal.iter().any(|entry| matches!(&entry.kind, Kind::ToolCalled { name, .. } if name == "record_booking")));
+    assert!(
+        world
+            .journal
+            .iter()
+            .any(|entry| matches!(&entry.kind, Kind::ToolCalled { name, .. } if name == "record_booking"))
+    );
     assert!(matches!(world.ended_with, Some(NextStep::HangUp { .. })), "{:?}", world.ended_with);
 }
 
@@ -96,7 +108,12 @@ fn a_booking_with_openai() {
     println!("{}", world.timeline());
     let mistakes = check::mistakes(&world);
     assert!(mistakes.is_empty(), "{mistakes:#?}");
-    assert!(world.journal.iter().any(|entry| matches!(&entry.kind, Kind::ToolCalled { name, .. } if name == "record_booking")));
+    assert!(
+        world
+            .journal
+            .iter()
+            .any(|entry| matches!(&entry.kind, Kind::ToolCalled { name, .. } if name == "record_booking"))
+    );
 }
 
 // --- timelines, kept and reviewed like prose -----------------------------------------------------------------------
@@ -143,7 +160,8 @@ fn a_barge_in_after_the_engine_has_sent_all() {
 #[test]
 fn a_resumption_in_mid_sentence() {
     let drop = Fault::midway(Moment::Spoken { nth: 3, audio: Duration::from_millis(700) }, Mishap::Drop).on(1);
-    let caller = CallerScript::new().answers(say("caller-book")).answers(say("caller-tuesday")).hangs_up_after_goodbye();
+    let caller =
+        CallerScript::new().answers(say("caller-book")).answers(say("caller-tuesday")).hangs_up_after_goodbye();
     story("resume", WorldConfig { evi: evi_with(Faults::scripted([drop])), ..config(&[EngineKind::Hume], caller) });
 }
 
@@ -163,7 +181,8 @@ fn a_caller_who_hangs_up_in_the_greeting() {
 
 #[test]
 fn a_node_that_dies() {
-    let caller = CallerScript::new().answers(say("caller-book")).answers(say("caller-tuesday")).hangs_up_after_goodbye();
+    let caller =
+        CallerScript::new().answers(say("caller-book")).answers(say("caller-tuesday")).hangs_up_after_goodbye();
     let node = vec![(Duration::from_secs(11), NodeEvent::Dies)];
     story("node_killed", WorldConfig { node, ..config(&[EngineKind::Hume], caller) });
 }
@@ -172,5 +191,8 @@ fn a_node_that_dies() {
 fn no_engine_at_all() {
     let refuse = Fault::Handshake(HandshakeFault::Refuse(410)).always();
     let caller = CallerScript::new();
-    story("no_engine", WorldConfig { evi: evi_with(Faults::scripted([refuse])), ..config(&[EngineKind::Hume], caller) });
+    story(
+        "no_engine",
+        WorldConfig { evi: evi_with(Faults::scripted([refuse])), ..config(&[EngineKind::Hume], caller) },
+    );
 }

@@ -103,15 +103,20 @@ fn read_everything(text: &str) {
 /// Any text without what XML cannot carry; carriage returns and tabs included.
 fn xml_text() -> impl Strategy<Value = String> {
     any::<String>().prop_map(|text| {
-        text.chars().filter(|c| matches!(c, '\t' | '\n' | '\r') || (*c >= ' ' && *c != '\u{fffe}' && *c != '\u{ffff}')).collect()
+        text.chars()
+            .filter(|c| matches!(c, '\t' | '\n' | '\r') || (*c >= ' ' && *c != '\u{fffe}' && *c != '\u{ffff}'))
+            .collect()
     })
 }
 
 fn verb() -> impl Strategy<Value = Verb> {
     let webhook = || xml_text().prop_map(|path| Webhook::post(format!("https://example.com/{path}")));
     prop_oneof![
-        (xml_text(), prop::option::of(xml_text()))
-            .prop_map(|(text, voice)| Verb::Say(Say { text, voice, language: None })),
+        (xml_text(), prop::option::of(xml_text())).prop_map(|(text, voice)| Verb::Say(Say {
+            text,
+            voice,
+            language: None
+        })),
         webhook().prop_map(|webhook| {
             Verb::Redirect(Webhook { url: webhook.url.trim().to_owned(), method: webhook.method })
         }),
@@ -119,7 +124,11 @@ fn verb() -> impl Strategy<Value = Verb> {
         "\\+[1-9][0-9]{6,14}".prop_map(|number| {
             Verb::Dial(Dial { number: number.into(), caller_id: None, action: None, timeout: None })
         }),
-        (prop::option::of(webhook()), prop::option::of(webhook()), prop::collection::vec((xml_text(), xml_text()), 0..4))
+        (
+            prop::option::of(webhook()),
+            prop::option::of(webhook()),
+            prop::collection::vec((xml_text(), xml_text()), 0..4)
+        )
             .prop_map(|(action, status_callback, parameters)| {
                 Verb::Connect(Connect {
                     action,

@@ -38,7 +38,11 @@ pub(super) struct Links(BTreeMap<LinkId, Link>);
 
 impl Links {
     /// Begins to dial.
-    pub(super) fn open(&mut self, link: LinkId, dialling: impl Future<Output = Result<Dialled, LinkCause>> + Send + 'static) {
+    pub(super) fn open(
+        &mut self,
+        link: LinkId,
+        dialling: impl Future<Output = Result<Dialled, LinkCause>> + Send + 'static,
+    ) {
         self.0.insert(link, Link::Dialling(Box::pin(dialling)));
     }
 

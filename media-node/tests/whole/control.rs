@@ -93,7 +93,10 @@ async fn an_engine_that_refuses_is_written_down_and_left_alone() {
     let phone = node.call(&call).await;
     assert_eq!(phone.closed().await.0, 1000);
     let journal = world.whole_journal(call.id).await;
-    assert!(journal.iter().any(|entry| matches!(&entry.kind, Kind::EngineRefused { why: call::journal::LinkCause::Status { status: 410 }, .. })));
+    assert!(journal.iter().any(|entry| matches!(
+        &entry.kind,
+        Kind::EngineRefused { why: call::journal::LinkCause::Status { status: 410 }, .. }
+    )));
     let step = world.store.next_step(call.id, 1).await.unwrap();
     assert!(matches!(step, Some(NextStep::Apologise { reason: EndReason::NoEngine, .. })), "{step:?}");
     let (_, status) = node.text("/status").await;

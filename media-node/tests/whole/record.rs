@@ -53,7 +53,9 @@ async fn neither_words_nor_secrets_are_logged() {
     for expected in ["the phone's audio begins", "engine ready", "the stream is over"] {
         assert!(ours.iter().any(|line| line.contains(expected)), "{expected}\n{ours:#?}");
     }
-    for secret in ["Hello.", "This call is recorded", "Be brief", "+1202555", "the key", STREAM_SECRET, AUTH_TOKEN, &token] {
+    for secret in
+        ["Hello.", "This call is recorded", "Be brief", "+1202555", "the key", STREAM_SECRET, AUTH_TOKEN, &token]
+    {
         let told = log.lines().find(|line| line.contains(secret));
         assert_eq!(told, None, "{secret}");
     }
@@ -83,7 +85,8 @@ async fn a_store_that_is_away_costs_nothing_but_time() {
 
 /// The entries that wait on disk.
 fn spooled(directory: &std::path::Path) -> Vec<Entry> {
-    let files = std::fs::read_dir(directory).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    let files =
+        std::fs::read_dir(directory).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
     files.flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>()).collect()
 }
 

@@ -32,7 +32,8 @@ async fn a_stream_needs_a_fresh_token_of_its_own() {
     let (call, unprepared) = (world.open_call("node-a").await, TestCall::new(1));
     let other_sid = TestCall { call_sid: unprepared.call_sid, ..call };
     assert_eq!(node.prepare(&call).await, 202);
-    let minted = |epoch, of: &TestCall, node, now| StreamToken::new(of.id.to_string(), epoch, node, now).mint(&secrets());
+    let minted =
+        |epoch, of: &TestCall, node, now| StreamToken::new(of.id.to_string(), epoch, node, now).mint(&secrets());
     for (whose, token, reason) in [
         (&call, "nonsense".to_owned(), "not a valid token"),
         (&call, minted(1, &call, "node-a", unix_s() - 61), "expired token"),

@@ -71,8 +71,7 @@ impl Resampler {
             return Err(UnsupportedRate(rate));
         }
         let filter = (rate != PHONE_RATE).then(|| Filter::shared(rate));
-        let mut resampler =
-            Self { rate, filter, window: Vec::new(), phase: 0, owed: Owed::default() };
+        let mut resampler = Self { rate, filter, window: Vec::new(), phase: 0, owed: Owed::default() };
         resampler.reset();
         Ok(resampler)
     }

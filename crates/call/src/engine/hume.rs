@@ -54,7 +54,10 @@ impl Hume {
             // Interim words tell early that the caller speaks over audio which EVI has long sent.
             verbose_transcription: true,
             // Given here the format cannot come later than the first chunk of audio.
-            session_settings: ConnectSettings { audio: Some(AudioConfiguration::telephone()), ..ConnectSettings::default() },
+            session_settings: ConnectSettings {
+                audio: Some(AudioConfiguration::telephone()),
+                ..ConnectSettings::default()
+            },
             ..Connect::default()
         };
         // A resumed group knows what was said; a fresh chat must be told.
@@ -112,7 +115,12 @@ impl Hume {
                     return;
                 }
                 self.begin(&id);
-                outbox.event(Event::Sentence { id: id.clone(), text: message.message.text().to_owned(), append: false, scripted: message.from_text });
+                outbox.event(Event::Sentence {
+                    id: id.clone(),
+                    text: message.message.text().to_owned(),
+                    append: false,
+                    scripted: message.from_text,
+                });
                 outbox.event(Event::SentenceEnd { id });
             }
             ServerMessage::AudioOutput(audio) => {
@@ -177,7 +185,10 @@ impl Hume {
             item: None,
             span_ms: message.time.map(|time| (time.begin, time.end)),
             text: Some(text),
-            expressions: expressions.into_iter().map(|(name, score)| Expression { name: name.to_owned(), score }).collect(),
+            expressions: expressions
+                .into_iter()
+                .map(|(name, score)| Expression { name: name.to_owned(), score })
+                .collect(),
         });
     }
 

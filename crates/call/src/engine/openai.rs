@@ -13,8 +13,8 @@ use wire::openai::item::Item;
 use wire::openai::response::{Response, ResponseStatus};
 use wire::openai::server::{ServerEvent, ServerMessage};
 use wire::openai::session::{
-    AudioUpdate, Change, FunctionTool, InputUpdate, OutputUpdate, ServerVad, SessionUpdate, Tool, ToolChoice, ToolChoiceMode,
-    Transcription, TurnDetection, Voice,
+    AudioUpdate, Change, FunctionTool, InputUpdate, OutputUpdate, ServerVad, SessionUpdate, Tool, ToolChoice,
+    ToolChoiceMode, Transcription, TurnDetection, Voice,
 };
 
 use super::{Beginning, CutSentence, DeadIds, Event, Outbox, belongs_to_conversation};
@@ -120,7 +120,9 @@ impl OpenAi {
     pub(crate) fn receive(&mut self, _port: u8, text: &str, outbox: &mut Outbox<'_>) {
         let Ok(message) = ServerMessage::parse(text) else { return outbox.event(Event::Malformed) };
         match message.event {
-            ServerEvent::SessionCreated(_) => send(outbox, &ClientEvent::SessionUpdate { session: Box::new(self.update.clone()) }),
+            ServerEvent::SessionCreated(_) => {
+                send(outbox, &ClientEvent::SessionUpdate { session: Box::new(self.update.clone()) })
+            }
             ServerEvent::SessionUpdated(event) => {
                 if !std::mem::replace(&mut self.ready, true) {
                     for item in std::mem::take(&mut self.history) {
@@ -173,7 +175,12 @@ impl OpenAi {
             ServerEvent::TranscriptDone(done) => {
                 if self.wants(&done.response_id, &done.item_id) {
                     let scripted = self.is_scripted();
-                    outbox.event(Event::Sentence { id: done.item_id.clone(), text: done.transcript, append: false, scripted });
+                    outbox.event(Event::Sentence {
+                        id: done.item_id.clone(),
+                        text: done.transcript,
+                        append: false,
+                        scripted,
+                    });
                     outbox.event(Event::SentenceEnd { id: done.item_id });
                 }
             }
@@ -183,7 +190,9 @@ impl OpenAi {
                     return outbox.event(Event::Malformed);
                 }
                 if !self.wants(&delta.response_id, &delta.item_id) {
-                    return outbox.event(Event::LateAudio { length: Duration::from_millis(mulaw.len() as u64 / SAMPLES_PER_MS) });
+                    return outbox.event(Event::LateAudio {
+                        length: Duration::from_millis(mulaw.len() as u64 / SAMPLES_PER_MS),
+                    });
                 }
                 self.received(&delta.item_id, mulaw.len() as u64);
                 let scripted = self.is_scripted();
@@ -257,7 +266,8 @@ impl OpenAi {
         let running = self.running.take_if(|running| running.id == response.id);
         match response.status {
             ResponseStatus::Failed => {
-                let error = response.status_details.as_ref().and_then(|details| details.error.clone()).unwrap_or_default();
+                let error =
+                    response.status_details.as_ref().and_then(|details| details.error.clone()).unwrap_or_default();
                 self.failures += 1;
                 outbox.event(Event::Trouble { code: code(&error), message: error.message.clone() });
                 if self.failures > FAILURES_MAX || is_fatal(&error) {
@@ -280,11 +290,17 @@ impl OpenAi {
                         && let Some(id) = &call.call_id
                     {
                         self.calls.push(id.clone());
-                        outbox.event(Event::Tool { id: id.clone(), name: call.name.clone(), arguments: call.arguments.clone() });
+                        outbox.event(Event::Tool {
+                            id: id.clone(),
+                            name: call.name.clone(),
+                            arguments: call.arguments.clone(),
+                        });
                     }
                 }
             }
-            ResponseStatus::Cancelled | ResponseStatus::InProgress | ResponseStatus::Other => outbox.event(Event::TurnSent),
+            ResponseStatus::Cancelled | ResponseStatus::InProgress | ResponseStatus::Other => {
+                outbox.event(Event::TurnSent)
+            }
         }
         self.respond_next(outbox);
     }
@@ -294,7 +310,8 @@ impl OpenAi {
             return;
         }
         let busy = error.known_code() == Some(ErrorCode::ActiveResponse);
-        if let Some(asked) = self.asked.take_if(|asked| busy || error.event_id.as_deref() == Some(asked.name.as_str())) {
+        if let Some(asked) = self.asked.take_if(|asked| busy || error.event_id.as_deref() == Some(asked.name.as_str()))
+        {
             // Asked too early: the server was already answering. The end of its answer lets ours go.
             if busy && !asked.cancelled {
                 self.waiting.push_front(asked);

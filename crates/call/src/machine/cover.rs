@@ -39,7 +39,14 @@ const DEAF_MAX: u8 = 2;
 
 impl Cover {
     pub(super) fn new(seed: u64) -> Self {
-        Self { owed: Owed::Nothing, tone: ComfortTone::new(seed), tone_on: false, by: journal::Cover::Nothing, deaf: 0, deaf_covered: false }
+        Self {
+            owed: Owed::Nothing,
+            tone: ComfortTone::new(seed),
+            tone_on: false,
+            by: journal::Cover::Nothing,
+            deaf: 0,
+            deaf_covered: false,
+        }
     }
 
     pub(super) fn owes_reply(&self) -> bool {
@@ -163,7 +170,8 @@ impl Call {
         let heard_by_engine = self.caller.noticed_since(spoke_until);
         // While the agent is audible, what sounds like speech may be its echo.
         let judged_often = self.cover.deaf >= DEAF_MAX && !self.timers.is_set(Timer::Deaf);
-        if heard_by_engine || judged_often || !self.has_engine() || !self.playout.is_dry(now) || self.cover.owes_reply() {
+        if heard_by_engine || judged_often || !self.has_engine() || !self.playout.is_dry(now) || self.cover.owes_reply()
+        {
             return;
         }
         if self.timers.set_if_unset(Timer::Deaf, spoke_until + FILLER_AFTER) {

@@ -50,7 +50,10 @@ impl Ending {
             NextStep::Transfer { .. } => !closing.awaits_turn,
             NextStep::Apologise { .. } | NextStep::Continue => true,
         });
-        ours && matches!(event, Event::Sentence { .. } | Event::SentenceEnd { .. } | Event::Audio { .. } | Event::Tool { .. })
+        ours && matches!(
+            event,
+            Event::Sentence { .. } | Event::SentenceEnd { .. } | Event::Audio { .. } | Event::Tool { .. }
+        )
     }
 
     /// The caller cut the agent off. A goodbye that was cut is not a goodbye that was heard.
@@ -85,7 +88,11 @@ impl Call {
             }
             Command::Transfer { to } => {
                 let step = NextStep::Transfer { to };
-                if self.turns.arriving().is_some() { self.end_after_next_turn(now, step) } else { self.end_after_speech(now, step) }
+                if self.turns.arriving().is_some() {
+                    self.end_after_next_turn(now, step)
+                } else {
+                    self.end_after_speech(now, step)
+                }
             }
             Command::Say { text } => {
                 self.ending.say_later.push_back(text);

@@ -22,8 +22,8 @@ use crate::engine::{Beginning, Engine, Event, Outbox};
 use crate::io::{LinkEvent, LinkId, Output};
 use crate::journal::{Cover, Kind, LinkCause};
 use crate::limits::{
-    BACK_OFF_FIRST, BACK_OFF_MAX, ENGINE_MESSAGE_BYTES_MAX, ENGINE_READY_WITHIN, FRAME_BYTES, GIVE_UP_AFTER, RESUME_WITHIN,
-    ROLL_OVER_MARGIN, SAMPLES_PER_MS, STALLS_MAX, UPWARD_KEPT_MAX,
+    BACK_OFF_FIRST, BACK_OFF_MAX, ENGINE_MESSAGE_BYTES_MAX, ENGINE_READY_WITHIN, FRAME_BYTES, GIVE_UP_AFTER,
+    RESUME_WITHIN, ROLL_OVER_MARGIN, SAMPLES_PER_MS, STALLS_MAX, UPWARD_KEPT_MAX,
 };
 use crate::setup::ChatRef;
 use crate::timer::Timer;
@@ -195,7 +195,8 @@ impl Call {
         let group = self.seats.chat.as_ref().filter(|chat| chat.engine == kind).map(|chat| chat.group.clone());
         let resumed = group.is_some() || self.history.iter().any(|turn| turn.engine.is_some());
         let by_group = group.is_some();
-        let mut engine = Engine::new(kind, &Beginning { call: self.id, script: &self.script, history: &self.history, group });
+        let mut engine =
+            Engine::new(kind, &Beginning { call: self.id, script: &self.script, history: &self.history, group });
         self.journal(now, Kind::EngineDialled { engine: kind, attempt });
         engine.dial(&mut Outbox { seat: id, out: &mut self.out, events: &mut self.events });
         Seat { id, kind, engine, dialled_at: now, ready: false, resumed, by_group, heard_ms: 0 }
@@ -226,7 +227,9 @@ impl Call {
         let mut outbox = Outbox { seat: seat.id, out: &mut self.out, events: &mut events };
         match event {
             LinkEvent::Opened => seat.engine.opened(link.port, &mut outbox),
-            LinkEvent::Text(text) if text.len() <= ENGINE_MESSAGE_BYTES_MAX => seat.engine.receive(link.port, text, &mut outbox),
+            LinkEvent::Text(text) if text.len() <= ENGINE_MESSAGE_BYTES_MAX => {
+                seat.engine.receive(link.port, text, &mut outbox)
+            }
             LinkEvent::Text(_) | LinkEvent::Binary => outbox.events.push_back(Event::Malformed),
             LinkEvent::Refused(why) => outbox.events.push_back(Event::Lost(why)),
             LinkEvent::Lost(code) => {
@@ -341,7 +344,9 @@ impl Call {
             return self.timers.set(Timer::EngineReady, now + ENGINE_READY_WITHIN);
         }
         match &mut self.seats.outage {
-            Some(outage) if outage.lost == seat.kind && !permanent && now < outage.since + RESUME_WITHIN => self.back_off(now),
+            Some(outage) if outage.lost == seat.kind && !permanent && now < outage.since + RESUME_WITHIN => {
+                self.back_off(now)
+            }
             Some(outage) => {
                 if outage.lost == seat.kind && permanent {
                     outage.may_redial = false;

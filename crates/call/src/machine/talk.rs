@@ -137,7 +137,9 @@ impl Call {
                 self.caller_noticed(now);
                 self.cut_if_unplayed(now, &text);
             }
-            Event::CallerTurn { item, span_ms, text, expressions } => self.caller_turn(now, item, span_ms, text, expressions),
+            Event::CallerTurn { item, span_ms, text, expressions } => {
+                self.caller_turn(now, item, span_ms, text, expressions)
+            }
             Event::CallerText { item, text } => self.caller_text(now, &item, text),
             Event::Sentence { id, text, append, scripted } => self.sentence(&id, &text, append, scripted),
             Event::SentenceEnd { id } => self.sentence_end(now, &id),
@@ -188,7 +190,8 @@ impl Call {
             }
         }
         let now_ms = self.call_ms(now);
-        let (start_ms, end_ms) = span_ms.map_or((now_ms, now_ms), |(begin, end)| (self.heard_at_ms(begin), self.heard_at_ms(end)));
+        let (start_ms, end_ms) =
+            span_ms.map_or((now_ms, now_ms), |(begin, end)| (self.heard_at_ms(begin), self.heard_at_ms(end)));
         let turn = Turn {
             n: self.next_turn_number(),
             speaker: Speaker::Caller,
@@ -258,13 +261,18 @@ impl Call {
 
     /// A resumed engine may greet once more, before the caller has said another word.
     fn repeats_greeting(&self, text: &str) -> bool {
-        self.seats.current_resumed() && !self.caller.spoke && self.opening.is_over() && words::repeats(&self.script.greeting, text)
+        self.seats.current_resumed()
+            && !self.caller.spoke
+            && self.opening.is_over()
+            && words::repeats(&self.script.greeting, text)
     }
 
     fn sentence_end(&mut self, now: Instant, id: &str) {
         let Some(turn) = self.turns.arriving() else { return };
         let n = turn.n;
-        if let Some(text) = turn.sentences.iter().find(|sentence| sentence.id == id).map(|sentence| sentence.text.clone()) {
+        if let Some(text) =
+            turn.sentences.iter().find(|sentence| sentence.id == id).map(|sentence| sentence.text.clone())
+        {
             self.journal(now, Kind::Speaking { n, text });
         }
     }
@@ -361,7 +369,9 @@ impl Call {
         cut.extend(
             turn.sentences
                 .iter()
-                .filter(|sentence| sentence.purpose != Purpose::Line && (!turn.complete || sentence.heard(heard) < sentence.samples()))
+                .filter(|sentence| {
+                    sentence.purpose != Purpose::Line && (!turn.complete || sentence.heard(heard) < sentence.samples())
+                })
                 .map(|sentence| CutSentence { id: sentence.id.clone(), heard: duration(sentence.heard(heard)) }),
         );
         let dropped_ms = (whole - heard_samples) / SAMPLES_PER_MS;

@@ -75,7 +75,12 @@ impl Call {
     pub(super) fn tool_overdue(&mut self, now: Instant) {
         while let Some(index) = self.tools.0.iter().position(|running| running.deadline <= now) {
             let running = self.tools.0.remove(index);
-            self.answer_tool(now, &running.id, running.since, Err("It took too long. Go on without it, and say so if it matters."));
+            self.answer_tool(
+                now,
+                &running.id,
+                running.since,
+                Err("It took too long. Go on without it, and say so if it matters."),
+            );
         }
         self.set_tool_timer();
     }

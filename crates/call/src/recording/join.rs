@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{MOMENT_BYTES, SEGMENT_BYTES, bytes_of};
+use crate::audio::PHONE_RATE;
 use crate::audio::mulaw::{self, SILENCE};
 use crate::audio::wav::{Encoding, Header};
-use crate::audio::PHONE_RATE;
 
 /// The longest file, in milliseconds: ten epochs of calls that Twilio ends after four hours. What lies beyond is left
 /// out, because only a broken clock gets there.

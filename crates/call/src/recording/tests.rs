@@ -82,10 +82,8 @@ fn a_recording_goes_on_behind_the_pieces_that_are_finished() {
 #[test]
 fn epochs_are_joined_with_silence_between_them() {
     let (first, second) = (vec![0x80; bytes_of(1_000)], vec![0x01; bytes_of(500)]);
-    let epochs = [
-        Epoch { offset_ms: 0, segments: vec![(0, &first)] },
-        Epoch { offset_ms: 3_000, segments: vec![(0, &second)] },
-    ];
+    let epochs =
+        [Epoch { offset_ms: 0, segments: vec![(0, &first)] }, Epoch { offset_ms: 3_000, segments: vec![(0, &second)] }];
     let joined = join(&epochs);
     let layout = wav::layout(&joined.wav).unwrap();
     assert_eq!((layout.encoding, layout.rate, layout.channels), (wav::Encoding::MuLaw, 8_000, 2));

@@ -1,6 +1,11 @@
 //! Drives one call by hand: what happens, when, and what the call does about it, as a timeline.
 
-#![expect(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test uses what it needs, and may stop at the first surprise")]
+#![expect(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test uses what it needs, and may stop at the first surprise"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +14,8 @@ use call::audio::mulaw;
 use call::journal::{Entry, Kind, NextStep, Turn};
 use call::{Call, CallId, ChatRef, Command, Input, LinkEvent, LinkId, LinkRequest, Output, PhoneEvent, Setup};
 use wire::hume::server::{
-    AssistantEnd, AssistantMessage, AudioOutput, ChatMessage, ChatMetadata, Interval, Role, ServerMessage, UserInterruption, UserMessage,
+    AssistantEnd, AssistantMessage, AudioOutput, ChatMessage, ChatMetadata, Interval, Role, ServerMessage,
+    UserInterruption, UserMessage,
 };
 use wire::twilio::stream::Outbound;
 
@@ -73,7 +79,10 @@ pub fn setup(script: Script, engines: &[EngineKind]) -> Setup {
 
 impl Rig {
     pub fn new(setup: Setup) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock: any instant will do as the origin")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place that reads the clock: any instant will do as the origin"
+        )]
         let start = Instant::now();
         let call = Call::new(start, 1_700_000_000_000, setup, 7);
         let mut rig = Self {
@@ -243,12 +252,17 @@ impl Rig {
 
     /// The link that was opened last.
     pub fn open_link(&self) -> LinkId {
-        self.did.iter().rev().find_map(|(_, did)| if let Did::Open(link, _) = did { Some(*link) } else { None }).unwrap()
+        self.did
+            .iter()
+            .rev()
+            .find_map(|(_, did)| if let Did::Open(link, _) = did { Some(*link) } else { None })
+            .unwrap()
     }
 
     pub fn hume_ready(&mut self, group: &str) {
         self.link(LinkEvent::Opened);
-        let metadata = ChatMetadata { chat_group_id: group.into(), chat_id: "chat-1".into(), ..ChatMetadata::default() };
+        let metadata =
+            ChatMetadata { chat_group_id: group.into(), chat_id: "chat-1".into(), ..ChatMetadata::default() };
         self.hume(&ServerMessage::ChatMetadata(metadata));
     }
 
@@ -295,21 +309,33 @@ impl Rig {
     }
 
     pub fn journal(&self) -> Vec<&Kind> {
-        self.did.iter().filter_map(|(_, did)| if let Did::Journal(entry) = did { Some(&entry.kind) } else { None }).collect()
+        self.did
+            .iter()
+            .filter_map(|(_, did)| if let Did::Journal(entry) = did { Some(&entry.kind) } else { None })
+            .collect()
     }
 
     pub fn turns(&self) -> Vec<Turn> {
-        self.journal().into_iter().filter_map(|kind| if let Kind::Turn(turn) = kind { Some(turn.clone()) } else { None }).collect()
+        self.journal()
+            .into_iter()
+            .filter_map(|kind| if let Kind::Turn(turn) = kind { Some(turn.clone()) } else { None })
+            .collect()
     }
 
     /// What was sent to engines, audio left out.
     pub fn sent(&self) -> Vec<&str> {
-        let texts = self.did.iter().filter_map(|(_, did)| if let Did::Send(_, text) = did { Some(text.as_str()) } else { None });
+        let texts = self
+            .did
+            .iter()
+            .filter_map(|(_, did)| if let Did::Send(_, text) = did { Some(text.as_str()) } else { None });
         texts.filter(|text| !text.contains("audio_input") && !text.contains("input_audio_buffer.append")).collect()
     }
 
     pub fn audio_sent(&self) -> usize {
-        let texts = self.did.iter().filter_map(|(_, did)| if let Did::Send(_, text) = did { Some(text.as_str()) } else { None });
+        let texts = self
+            .did
+            .iter()
+            .filter_map(|(_, did)| if let Did::Send(_, text) = did { Some(text.as_str()) } else { None });
         texts.filter(|text| text.contains("audio_input") || text.contains("input_audio_buffer.append")).count()
     }
 

@@ -69,7 +69,8 @@ impl Session {
             Some(until) => Some((until, Timer::Grace)),
             None => config.inactivity.map(|after| (self.last_user + after, Timer::Inactivity)),
         };
-        let max_duration = config.max_duration.filter(|_| !self.farewell).map(|after| (self.opened + after, Timer::MaxDuration));
+        let max_duration =
+            config.max_duration.filter(|_| !self.farewell).map(|after| (self.opened + after, Timer::MaxDuration));
         faults
             .chain(self.late.as_ref().map(|(due, _)| (*due, Timer::LateAudio)))
             .chain(self.turn.as_ref().and_then(|turn| turn.next_due()).map(|due| (due, Timer::Turn)))
@@ -156,7 +157,9 @@ impl Session {
             Mishap::HugeAudio => self.huge = true,
             Mishap::MalformedJson => self.out.push_back(Out::Text(r#"{"type":"audio_output","id":"#.to_owned())),
             Mishap::BinaryFrame => self.out.push_back(Out::Binary(vec![0x00, 0xFF, 0x80, 0x7F])),
-            Mishap::UnknownType => self.out.push_back(Out::Text(r#"{"type":"ambience","level":0.25,"tags":["office"]}"#.to_owned())),
+            Mishap::UnknownType => {
+                self.out.push_back(Out::Text(r#"{"type":"ambience","level":0.25,"tags":["office"]}"#.to_owned()))
+            }
             Mishap::FailedTurn => self.fails = true,
             // Takes effect, and is counted, when the caller interrupts.
             Mishap::LateAudio(by) => {

@@ -4,8 +4,8 @@
 //! seconds, scores and metadata as JSON inside strings. (Hume: "Chat History"; "List chats" and the pages around it)
 
 use wire::hume::rest::{
-    Chat, ChatEvent, ChatGroup, ChatGroupEvents, ChatGroupWithChats, ChatGroupsPage, ChatStatus, ChatWithEvents, ChatsPage, ConfigRef,
-    Direction, EventKind, EventRole, MAX_PAGE_SIZE, Page, UnixMillis,
+    Chat, ChatEvent, ChatGroup, ChatGroupEvents, ChatGroupWithChats, ChatGroupsPage, ChatStatus, ChatWithEvents,
+    ChatsPage, ConfigRef, Direction, EventKind, EventRole, MAX_PAGE_SIZE, Page, UnixMillis,
 };
 
 /// More chats are not remembered; the oldest go. A long test run has some hundreds.
@@ -90,7 +90,9 @@ impl History {
     }
 
     pub(crate) fn add(&mut self, chat_id: &str, entry: Entry) {
-        let Some(remembered) = self.chats.iter_mut().rev().find(|remembered| remembered.chat.id == chat_id) else { return };
+        let Some(remembered) = self.chats.iter_mut().rev().find(|remembered| remembered.chat.id == chat_id) else {
+            return;
+        };
         if remembered.events.len() >= MOST_EVENTS {
             return;
         }
@@ -141,7 +143,9 @@ impl History {
             }
         }
         let groups: Vec<ChatGroup> = ids.iter().filter_map(|id| self.summary(id)).collect();
-        let of_config = |group: &&ChatGroup| config_id.is_none_or(|id| group.most_recent_config.as_ref().is_some_and(|config| config.id == id));
+        let of_config = |group: &&ChatGroup| {
+            config_id.is_none_or(|id| group.most_recent_config.as_ref().is_some_and(|config| config.id == id))
+        };
         let (page, chat_groups_page) = paged(groups.iter().filter(of_config), request);
         ChatGroupsPage { page, chat_groups_page }
     }
@@ -220,7 +224,10 @@ mod tests {
             let (chat, group) = (format!("c{n}"), format!("g{}", n % 2));
             history.open(&chat, &group, None, UnixMillis(1_790_000_000_000 + n));
             for e in 0..3 {
-                history.add(&chat, Entry::new(format!("{chat}e{e}"), UnixMillis(1_790_000_000_000 + n), EventKind::UserMessage));
+                history.add(
+                    &chat,
+                    Entry::new(format!("{chat}e{e}"), UnixMillis(1_790_000_000_000 + n), EventKind::UserMessage),
+                );
             }
             history.close(&chat, ChatStatus::UserEnded, UnixMillis(1_790_000_001_000));
         }
@@ -235,7 +242,12 @@ mod tests {
         assert_eq!(page.chats_page.iter().map(|chat| chat.id.as_str()).collect::<Vec<_>>(), ["c2", "c3"]);
         let newest = history.chats(None, None, PageRequest { number: 0, size: 1, ascending: false });
         assert_eq!(newest.chats_page[0].id, "c4");
-        assert!(history.chats(None, None, PageRequest { number: u32::MAX, size: 100, ascending: true }).chats_page.is_empty());
+        assert!(
+            history
+                .chats(None, None, PageRequest { number: u32::MAX, size: 100, ascending: true })
+                .chats_page
+                .is_empty()
+        );
         assert!(history.chats(None, Some(ChatStatus::Active), PageRequest::default()).chats_page.is_empty());
     }
 

@@ -149,7 +149,9 @@ mod tests {
 
     #[expect(clippy::cast_possible_truncation, reason = "a sine of amplitude 8000 fits")]
     fn tone(rate: u32, samples: usize) -> Vec<i16> {
-        (0..samples).map(|n| (8_000.0 * (n as f64 * 440.0 * std::f64::consts::TAU / f64::from(rate)).sin()) as i16).collect()
+        (0..samples)
+            .map(|n| (8_000.0 * (n as f64 * 440.0 * std::f64::consts::TAU / f64::from(rate)).sin()) as i16)
+            .collect()
     }
 
     #[test]

@@ -26,7 +26,9 @@ impl Session {
         self.record.hear(bytes, house.config.keep_audio);
         let samples = match self.input.take(bytes) {
             Ok(samples) => samples,
-            Err(Unusable::File) => return self.report(house.config, ErrorCode::WholeFile, "audio must be streamed in small pieces"),
+            Err(Unusable::File) => {
+                return self.report(house.config, ErrorCode::WholeFile, "audio must be streamed in small pieces");
+            }
             Err(unusable) => {
                 let why = match unusable {
                     Unusable::NoSettings => "the audio has no container and no settings were given",
@@ -67,11 +69,20 @@ impl Session {
     }
 
     /// The caller's words, or text in their place.
-    pub(crate) fn understood(&mut self, house: &mut House<'_>, now: Instant, begin: Duration, end: Duration, text: String, from_text: bool) {
+    pub(crate) fn understood(
+        &mut self,
+        house: &mut House<'_>,
+        now: Instant,
+        begin: Duration,
+        end: Duration,
+        text: String,
+        from_text: bool,
+    ) {
         let scores = (!from_text).then(|| self.scores());
         self.announce_user(house.config, &text, begin, end, scores.as_ref(), from_text, false);
         let json = scores.and_then(|scores| serde_json::to_string(&scores).ok());
-        let metadata = serde_json::json!({"segments": [{"content": text, "time": {"begin_ms": ms(begin), "end_ms": ms(end)}}]});
+        let metadata =
+            serde_json::json!({"segments": [{"content": text, "time": {"begin_ms": ms(begin), "end_ms": ms(end)}}]});
         let mut entry = self.entry(house, now, EventKind::UserMessage);
         (entry.text, entry.scores, entry.metadata) = (Some(text.clone()), json, Some(metadata.to_string()));
         house.history.add(&self.record.chat_id, entry);
@@ -81,7 +92,11 @@ impl Session {
         }
         (self.last_user, self.grace) = (now, None);
         if !from_text {
-            self.reached(house, now, |moment, session| matches!(moment, Moment::CallerTurn(nth) if *nth == session.caller_turns));
+            self.reached(
+                house,
+                now,
+                |moment, session| matches!(moment, Moment::CallerTurn(nth) if *nth == session.caller_turns),
+            );
         }
         if self.paused {
             self.unanswered = Some(text);
@@ -92,7 +107,8 @@ impl Session {
 
     fn say_interim(&mut self, config: &EviConfig, since: Duration, position: Duration) {
         let Some(text) = self.ear.so_far() else { return };
-        let due = self.interim.as_ref().is_none_or(|(last, at)| *last != text && position.saturating_sub(*at) >= INTERIM_GAP);
+        let due =
+            self.interim.as_ref().is_none_or(|(last, at)| *last != text && position.saturating_sub(*at) >= INTERIM_GAP);
         if due {
             self.announce_user(config, &text, since, position, None, false, true);
             self.interim = Some((text, position));

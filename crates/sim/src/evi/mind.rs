@@ -144,7 +144,11 @@ impl Mind {
 
     /// The same conversation in a new chat: it knows what was said, and waits for no answer that the old one owed.
     pub(crate) fn resumed(&self) -> Self {
-        Self { assistant: assistant(&self.briefing, &self.said), briefing: self.briefing.clone(), said: self.said.clone() }
+        Self {
+            assistant: assistant(&self.briefing, &self.said),
+            briefing: self.briefing.clone(),
+            said: self.said.clone(),
+        }
     }
 
     /// Changes the instructions in mid-conversation.
@@ -212,7 +216,11 @@ mod tests {
     use super::*;
 
     fn briefing(tools: &[&str]) -> Briefing {
-        Briefing { language: "en".to_owned(), tools: tools.iter().map(|tool| (*tool).to_owned()).collect(), ..Briefing::default() }
+        Briefing {
+            language: "en".to_owned(),
+            tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
+            ..Briefing::default()
+        }
     }
 
     #[test]

@@ -33,25 +33,42 @@ impl ListQuery {
         if !(1..=wire::hume::rest::MAX_PAGE_SIZE).contains(&size) {
             return Err(BadPage);
         }
-        Ok(PageRequest { number: self.page_number.unwrap_or(number), size, ascending: self.ascending_order.unwrap_or(ascending) })
+        Ok(PageRequest {
+            number: self.page_number.unwrap_or(number),
+            size,
+            ascending: self.ascending_order.unwrap_or(ascending),
+        })
     }
 }
 
-pub(crate) async fn chats(State(shared): State<Shared>, headers: HeaderMap, Query(query): Query<ListQuery>) -> Response {
+pub(crate) async fn chats(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Query(query): Query<ListQuery>,
+) -> Response {
     answer(&shared, &headers, || {
         let page = query.page()?;
         Ok(Some(shared.model().chats(query.config_id.as_deref(), query.status, page)))
     })
 }
 
-pub(crate) async fn chat(State(shared): State<Shared>, headers: HeaderMap, Path(id): Path<String>, Query(query): Query<ListQuery>) -> Response {
+pub(crate) async fn chat(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Query(query): Query<ListQuery>,
+) -> Response {
     answer(&shared, &headers, || {
         let page = query.page()?;
         Ok(shared.model().chat(&id, page))
     })
 }
 
-pub(crate) async fn chat_groups(State(shared): State<Shared>, headers: HeaderMap, Query(query): Query<ListQuery>) -> Response {
+pub(crate) async fn chat_groups(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Query(query): Query<ListQuery>,
+) -> Response {
     answer(&shared, &headers, || {
         let page = query.page()?;
         Ok(Some(shared.model().chat_groups(query.config_id.as_deref(), page)))
@@ -87,7 +104,9 @@ pub(crate) async fn configs(State(shared): State<Shared>, headers: HeaderMap) ->
     answer(&shared, &headers, || {
         let model = shared.model();
         let page: Vec<_> = (model.config().config_ids.iter())
-            .map(|id| serde_json::json!({"id": id, "version": 0, "name": format!("simulated {id}"), "evi_version": "3"}))
+            .map(
+                |id| serde_json::json!({"id": id, "version": 0, "name": format!("simulated {id}"), "evi_version": "3"}),
+            )
             .collect();
         let pages = i32::from(!page.is_empty());
         Ok(Some(serde_json::json!({"page_number": 0, "page_size": 10, "total_pages": pages, "configs_page": page})))
@@ -95,7 +114,12 @@ pub(crate) async fn configs(State(shared): State<Shared>, headers: HeaderMap) ->
 }
 
 /// `POST /v0/evi/chat/{id}/send`.
-pub(crate) async fn send(State(shared): State<Shared>, headers: HeaderMap, Path(id): Path<String>, body: String) -> Response {
+pub(crate) async fn send(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    body: String,
+) -> Response {
     if let Some(refusal) = refusal(&shared, &headers) {
         return refusal;
     }
@@ -113,7 +137,11 @@ pub(crate) async fn send(State(shared): State<Shared>, headers: HeaderMap, Path(
     }
 }
 
-fn answer<T: Serialize>(shared: &Shared, headers: &HeaderMap, read: impl FnOnce() -> Result<Option<T>, BadPage>) -> Response {
+fn answer<T: Serialize>(
+    shared: &Shared,
+    headers: &HeaderMap,
+    read: impl FnOnce() -> Result<Option<T>, BadPage>,
+) -> Response {
     if let Some(refusal) = refusal(shared, headers) {
         return refusal;
     }
@@ -133,6 +161,10 @@ fn refusal(shared: &Shared, headers: &HeaderMap) -> Option<Response> {
 }
 
 fn problem(status: StatusCode, message: &str) -> Response {
-    let body = ErrorResponse { code: None, error: status.canonical_reason().map(str::to_owned), message: Some(message.to_owned()) };
+    let body = ErrorResponse {
+        code: None,
+        error: status.canonical_reason().map(str::to_owned),
+        message: Some(message.to_owned()),
+    };
     (status, Json(body)).into_response()
 }

@@ -86,7 +86,8 @@ impl Handle {
     /// Suffers this now on every open socket.
     pub fn strike(&self, mishap: &Mishap) {
         self.with_model(|model| {
-            let open: Vec<SessionId> = model.records().filter(|(_, record)| record.ended.is_none()).map(|(id, _)| id).collect();
+            let open: Vec<SessionId> =
+                model.records().filter(|(_, record)| record.ended.is_none()).map(|(id, _)| id).collect();
             for id in open {
                 model.strike(Instant::now(), id, mishap);
             }
@@ -148,14 +149,24 @@ fn router(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-async fn chat(State(shared): State<Shared>, OriginalUri(uri): OriginalUri, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+async fn chat(
+    State(shared): State<Shared>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     let path_and_query = uri.path_and_query().map_or("/", |whole| whole.as_str());
-    let bearer = headers.get("authorization").and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
+    let bearer = headers
+        .get("authorization")
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
     let key = headers.get(API_KEY_HEADER).and_then(|value| value.to_str().ok()).or(bearer);
     let answer = shared.model().connect(Instant::now(), path_and_query, key);
     let accepted = match answer {
         Ok(accepted) => accepted,
-        Err(Refused::Status(status)) => return StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN).into_response(),
+        Err(Refused::Status(status)) => {
+            return StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN).into_response();
+        }
         Err(Refused::Silence) => return std::future::pending().await,
     };
     // If the client gives up in the meantime, this handler is dropped and the chat with it.
@@ -197,7 +208,8 @@ async fn converse(guard: Abandon, mut socket: WebSocket) {
         }
         let due = shared.model().next_due(session);
         // Far enough never to matter, near enough for every clock.
-        let due = [due, ping_at].into_iter().flatten().min().unwrap_or_else(|| Instant::now() + Duration::from_secs(3_600));
+        let due =
+            [due, ping_at].into_iter().flatten().min().unwrap_or_else(|| Instant::now() + Duration::from_secs(3_600));
         tokio::select! {
             biased;
             () = stopped(&mut stop) => return,

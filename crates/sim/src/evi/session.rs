@@ -22,9 +22,9 @@ use super::history::{Entry, History};
 use super::input::Input;
 use super::mind::{Briefing, Ear, Mind};
 use super::record::{Record, note};
+use super::settings::merge;
 use super::socket::{Ended, Frame, Out};
 pub(crate) use super::turn::Line;
-use super::settings::merge;
 use super::turn::{Chunk, Rotation, Turn};
 
 /// More requests to speak are not kept while EVI is busy; a client that sends more is out of its mind.
@@ -121,7 +121,12 @@ impl Session {
         let version = connect.config_version;
         let mut session = Self {
             out: VecDeque::new(),
-            record: Record { chat_id: chat_id.clone(), chat_group_id: chat_group_id.clone(), resumed, ..Record::default() },
+            record: Record {
+                chat_id: chat_id.clone(),
+                chat_group_id: chat_group_id.clone(),
+                resumed,
+                ..Record::default()
+            },
             opened,
             closed: false,
             verbose,
@@ -207,7 +212,9 @@ impl Session {
             }
             ClientMessage::AssistantInput(input) => {
                 note(&mut self.record.assistant_inputs, input.text.clone());
-                if house.config.assistant_input == AssistantInputMode::Interrupts && self.turn.as_ref().is_some_and(|turn| turn.tool.is_none()) {
+                if house.config.assistant_input == AssistantInputMode::Interrupts
+                    && self.turn.as_ref().is_some_and(|turn| turn.tool.is_none())
+                {
                     self.cut_turn(house, now);
                 }
                 self.prompt(house, now, Prompt::Speak(input.text));
@@ -252,7 +259,10 @@ impl Session {
         if let Some(format) = &update.audio {
             self.input.declare(format);
         }
-        let echo = house.config.echo_session_settings.then(|| SessionSettings { language_model_api_key: None, ..update.clone() });
+        let echo = house
+            .config
+            .echo_session_settings
+            .then(|| SessionSettings { language_model_api_key: None, ..update.clone() });
         merge(&mut self.settings, update);
         self.record.custom_session_id.clone_from(&self.settings.custom_session_id);
         self.brief(house.config);
@@ -265,7 +275,9 @@ impl Session {
     fn brief(&mut self, config: &EviConfig) {
         let prompt = self.settings.system_prompt.as_deref().unwrap_or(&config.system_prompt);
         let variables = self.settings.variables.iter();
-        let instructions = variables.fold(prompt.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), &value.to_string()));
+        let instructions = variables.fold(prompt.to_owned(), |text, (name, value)| {
+            text.replace(&format!("{{{{{name}}}}}"), &value.to_string())
+        });
         let own = self.settings.tools.iter().flatten().map(|tool| tool.name.clone());
         let tools = own.chain(self.has_builtin_hang_up().then(|| "hang_up".to_owned())).collect();
         self.mind.brief(Briefing { instructions, language: config.speaks.clone(), tools });
@@ -359,12 +371,13 @@ impl Session {
         let entry = Entry { text, ..self.entry(house, now, kind) };
         house.history.add(&self.record.chat_id, entry);
     }
-
 }
 
 /// A text as sentences to say.
 pub(crate) fn lines(text: &str, from_text: bool) -> Vec<Line> {
-    crate::speech::bank::sentences(text).map(|sentence| Line { text: sentence.to_owned(), from_text, quick: false }).collect()
+    crate::speech::bank::sentences(text)
+        .map(|sentence| Line { text: sentence.to_owned(), from_text, quick: false })
+        .collect()
 }
 
 pub(crate) fn note_fault(counts: &mut FaultCounts, name: &'static str) {

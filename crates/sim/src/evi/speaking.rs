@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use wire::hume::rest::{ChatStatus, EventKind};
 use wire::hume::scores::Scores;
 use wire::hume::server::{
-    AssistantEnd, AssistantMessage, AssistantProsody, ChatMessage, Inference, Interval, Role, UserInterruption, UserMessage,
+    AssistantEnd, AssistantMessage, AssistantProsody, ChatMessage, Inference, Interval, Role, UserInterruption,
+    UserMessage,
 };
 use wire::hume::tool::{ToolCall, ToolType};
 
@@ -114,14 +115,22 @@ impl Session {
         self.send(config, &message);
         let cuts: Vec<(Duration, Mishap)> = {
             let sentence = self.sentences;
-            let here = |(moment, _): &mut (Moment, Mishap)| matches!(moment, Moment::Spoken { nth, .. } if *nth == sentence);
+            let here =
+                |(moment, _): &mut (Moment, Mishap)| matches!(moment, Moment::Spoken { nth, .. } if *nth == sentence);
             self.fate
                 .extract_if(.., here)
-                .filter_map(|(moment, mishap)| if let Moment::Spoken { audio, .. } = moment { Some((audio, mishap)) } else { None })
+                .filter_map(
+                    |(moment, mishap)| {
+                        if let Moment::Spoken { audio, .. } = moment { Some((audio, mishap)) } else { None }
+                    },
+                )
                 .collect()
         };
         let (whole, mut steps) = self.rotation.steps(config, &id, &line.text, &cuts);
-        note(&mut self.record.said, Said { id: id.clone(), text: line.text.clone(), at: None, sent_ms: 0, whole_ms: ms(whole) });
+        note(
+            &mut self.record.said,
+            Said { id: id.clone(), text: line.text.clone(), at: None, sent_ms: 0, whole_ms: ms(whole) },
+        );
         if config.prosody == ProsodyPlace::Afterwards {
             steps.push(Step::Prosody { id });
         }
@@ -142,7 +151,9 @@ impl Session {
         }
         if chunk.index == 0 {
             let sentence = self.sentences;
-            let due = self.fate.extract_if(.., |(moment, _)| matches!(moment, Moment::Sentence { nth, .. } if *nth == sentence));
+            let due = self
+                .fate
+                .extract_if(.., |(moment, _)| matches!(moment, Moment::Sentence { nth, .. } if *nth == sentence));
             let armed = due.filter_map(|(moment, mishap)| {
                 if let Moment::Sentence { after, .. } = moment { Some((now + after, mishap)) } else { None }
             });
@@ -155,7 +166,10 @@ impl Session {
         note(&mut self.record.tool_calls, name.clone());
         self.remember(house, now, EventKind::FunctionCall, Some(name.clone()));
         if let Some(turn) = &mut self.turn {
-            turn.tool = Some(AwaitedTool { call_id: call_id.clone(), until: house.config.tool_patience.map(|patience| now + patience) });
+            turn.tool = Some(AwaitedTool {
+                call_id: call_id.clone(),
+                until: house.config.tool_patience.map(|patience| now + patience),
+            });
         }
         let call = ToolCall {
             tool_call_id: call_id,
@@ -169,7 +183,13 @@ impl Session {
     }
 
     /// A tool answered, or failed with what the model shall be told in its place. Answers nobody waits for are ignored.
-    pub(crate) fn tool_answered(&mut self, house: &mut House<'_>, now: Instant, call_id: &str, content: Result<String, Option<String>>) {
+    pub(crate) fn tool_answered(
+        &mut self,
+        house: &mut House<'_>,
+        now: Instant,
+        call_id: &str,
+        content: Result<String, Option<String>>,
+    ) {
         if self.turn.as_ref().and_then(|turn| turn.tool.as_ref()).is_none_or(|awaited| awaited.call_id != call_id) {
             return;
         }
@@ -214,7 +234,12 @@ impl Session {
         let (_, steps) = self.rotation.steps(config, &said.id, &said.text, &[]);
         steps.into_iter().find_map(|step| match step {
             Step::Chunk(chunk) => Some(Chunk { index: u64::from(config.chunks_per_sentence.max(1)), ..chunk }),
-            Step::CallTool { .. } | Step::Say(_) | Step::Prosody { .. } | Step::Suffer(_) | Step::End | Step::Close { .. } => None,
+            Step::CallTool { .. }
+            | Step::Say(_)
+            | Step::Prosody { .. }
+            | Step::Suffer(_)
+            | Step::End
+            | Step::Close { .. } => None,
         })
     }
 
@@ -257,7 +282,13 @@ impl Session {
     }
 
     /// Says a farewell, then ends the chat with this error.
-    pub(crate) fn bid_farewell(&mut self, house: &mut House<'_>, now: Instant, text: &str, error: wire::hume::error::ErrorCode) {
+    pub(crate) fn bid_farewell(
+        &mut self,
+        house: &mut House<'_>,
+        now: Instant,
+        text: &str,
+        error: wire::hume::error::ErrorCode,
+    ) {
         self.farewell = true;
         self.turn = None;
         let mut turn = Turn::of(lines(text, false), now);

@@ -118,7 +118,12 @@ impl Turn {
     pub(crate) fn upcoming_chunk(&self) -> Option<Chunk> {
         self.steps.iter().find_map(|step| match step {
             Step::Chunk(chunk) => Some(chunk.clone()),
-            Step::CallTool { .. } | Step::Say(_) | Step::Prosody { .. } | Step::Suffer(_) | Step::End | Step::Close { .. } => None,
+            Step::CallTool { .. }
+            | Step::Say(_)
+            | Step::Prosody { .. }
+            | Step::Suffer(_)
+            | Step::End
+            | Step::Close { .. } => None,
         })
     }
 }
@@ -139,10 +144,17 @@ impl Rotation {
     }
 
     /// Cuts a sentence into chunks, and puts a fault where it belongs.
-    pub(crate) fn steps(&mut self, config: &EviConfig, id: &str, text: &str, cuts: &[(Duration, Mishap)]) -> (Duration, Vec<Step>) {
+    pub(crate) fn steps(
+        &mut self,
+        config: &EviConfig,
+        id: &str,
+        text: &str,
+        cuts: &[(Duration, Mishap)],
+    ) -> (Duration, Vec<Step>) {
         let whole = crate::speech::speak(text, 48_000).duration();
         let pieces = config.chunks_per_sentence.max(1);
-        let mut borders: Vec<(Duration, Option<Mishap>)> = (1..=pieces).map(|piece| (whole * piece / pieces, None)).collect();
+        let mut borders: Vec<(Duration, Option<Mishap>)> =
+            (1..=pieces).map(|piece| (whole * piece / pieces, None)).collect();
         for (at, mishap) in cuts {
             borders.push(((*at).min(whole), Some(mishap.clone())));
         }
@@ -168,7 +180,9 @@ impl Rotation {
 /// another rate continues the one before it.
 fn part(text: &str, rate: u32, from: Duration, to: Duration) -> Vec<i16> {
     let spoken = crate::speech::speak(text, rate).samples;
-    let index = |at: Duration| usize::try_from(at.as_nanos() * u128::from(rate) / 1_000_000_000).unwrap_or(usize::MAX).min(spoken.len());
+    let index = |at: Duration| {
+        usize::try_from(at.as_nanos() * u128::from(rate) / 1_000_000_000).unwrap_or(usize::MAX).min(spoken.len())
+    };
     spoken[index(from)..index(to).max(index(from))].to_vec()
 }
 
@@ -208,7 +222,10 @@ mod tests {
         let samples: Vec<i16> = chunks(&steps).iter().flat_map(|chunk| chunk.file.samples.clone()).collect();
         assert_eq!(samples, crate::speech::speak("Good morning.", 48_000).samples);
         assert_eq!(chunks(&steps).iter().map(|chunk| chunk.plays).sum::<Duration>(), whole);
-        assert_eq!(chunks(&steps).iter().map(|chunk| (chunk.index, chunk.last)).collect::<Vec<_>>(), [(0, false), (1, false), (2, true)]);
+        assert_eq!(
+            chunks(&steps).iter().map(|chunk| (chunk.index, chunk.last)).collect::<Vec<_>>(),
+            [(0, false), (1, false), (2, true)]
+        );
     }
 
     #[test]

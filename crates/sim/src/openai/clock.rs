@@ -119,9 +119,13 @@ impl Session {
             Mishap::Stall(None) => self.stall = Some(Stall::ForEver),
             Mishap::Stall(Some(pause)) => self.stall = Some(Stall::For(now + *pause)),
             Mishap::HugeAudio => self.huge = true,
-            Mishap::MalformedJson => self.out.push_back(Out::Text(r#"{"type":"response.output_audio.delta","delta":"#.to_owned())),
+            Mishap::MalformedJson => {
+                self.out.push_back(Out::Text(r#"{"type":"response.output_audio.delta","delta":"#.to_owned()))
+            }
             Mishap::BinaryFrame => self.out.push_back(Out::Binary(vec![0x00, 0xFF, 0x80, 0x7F])),
-            Mishap::UnknownType => self.out.push_back(Out::Text(r#"{"type":"response.gesture","event_id":"event_0","gesture":"nod"}"#.to_owned())),
+            Mishap::UnknownType => self
+                .out
+                .push_back(Out::Text(r#"{"type":"response.gesture","event_id":"event_0","gesture":"nod"}"#.to_owned())),
             Mishap::FailedTurn => self.fails = true,
             // Takes effect, and is counted, when the caller interrupts.
             Mishap::LateAudio(by) => {

@@ -49,7 +49,12 @@ impl Conversation {
     }
 
     /// Puts in an item of the client's. Gives it, with its id, as it now stands in the conversation.
-    pub(crate) fn create(&mut self, previous: Option<&str>, item: Item, fresh_id: String) -> Result<(String, Item), ErrorDetail> {
+    pub(crate) fn create(
+        &mut self,
+        previous: Option<&str>,
+        item: Item,
+        fresh_id: String,
+    ) -> Result<(String, Item), ErrorDetail> {
         let id = item.id().map_or(fresh_id, str::to_owned);
         if self.contains(&id) {
             return Err(about("item.id", "an item with this id exists already"));
@@ -91,7 +96,10 @@ impl Conversation {
             return Err(about("content_index", "there is no audio content at this index"));
         };
         if heard_ms > audio_ms {
-            return Err(about("audio_end_ms", &format!("audio content of {audio_ms}ms is already shorter than {heard_ms}ms")));
+            return Err(about(
+                "audio_end_ms",
+                &format!("audio content of {audio_ms}ms is already shorter than {heard_ms}ms"),
+            ));
         }
         entry.audio_ms = Some(heard_ms);
         for part in message.content.iter_mut().filter(|part| part.kind == ContentKind::OutputAudio) {
@@ -117,7 +125,9 @@ fn finished(item: Item, id: &str) -> Item {
     match item {
         Item::Message(message) => Item::Message(Message { id, object, status, ..message }),
         Item::FunctionCall(call) => Item::FunctionCall(FunctionCall { id, object, status, ..call }),
-        Item::FunctionCallOutput(output) => Item::FunctionCallOutput(FunctionCallOutput { id, object, status, ..output }),
+        Item::FunctionCallOutput(output) => {
+            Item::FunctionCallOutput(FunctionCallOutput { id, object, status, ..output })
+        }
         other @ (Item::ItemReference { .. } | Item::Other(_)) => other,
     }
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use wire::openai::error::{ErrorCode, ErrorDetail};
 use wire::openai::item::{ContentKind, ContentPart, Item, ItemStatus, Message, Role};
 use wire::openai::server::{
-    Committed, ServerEvent, SpeechStarted, SpeechStopped, TranscriptionCompleted, TranscriptionDelta, TranscriptionFailed, TranscriptionUsage,
+    Committed, ServerEvent, SpeechStarted, SpeechStopped, TranscriptionCompleted, TranscriptionDelta,
+    TranscriptionFailed, TranscriptionUsage,
 };
 use wire::openai::session::{AudioFormat, Eagerness, ServerVad, TurnDetection};
 
@@ -24,7 +25,9 @@ impl Session {
     /// How much silence ends a turn.
     pub(crate) fn silence(&self, config: &OpenAiConfig) -> Duration {
         match &self.settings.audio.input.turn_detection {
-            Some(TurnDetection::ServerVad(ServerVad { silence_duration_ms: Some(ms), .. })) => Duration::from_millis(u64::from(*ms)),
+            Some(TurnDetection::ServerVad(ServerVad { silence_duration_ms: Some(ms), .. })) => {
+                Duration::from_millis(u64::from(*ms))
+            }
             // How semantic turn detection decides is not published; only how long it waits at most.
             Some(TurnDetection::SemanticVad(semantic)) => match semantic.eagerness {
                 Some(Eagerness::Low) => Duration::from_millis(1_500),
@@ -45,7 +48,10 @@ impl Session {
         let noticed = match self.settings.audio.input.format {
             Some(AudioFormat::Pcmu | AudioFormat::Pcma) => self.ear.hear(&call::audio::mulaw::decoded(bytes)),
             Some(AudioFormat::Pcm { .. }) | None => {
-                let samples = self.pcm.take(bytes).map_err(|_| about("audio", "the audio is not what the session's input format says"))?;
+                let samples = self
+                    .pcm
+                    .take(bytes)
+                    .map_err(|_| about("audio", "the audio is not what the session's input format says"))?;
                 self.ear.hear(&samples)
             }
         };
@@ -66,7 +72,9 @@ impl Session {
     fn speech_started(&mut self, house: &mut House<'_>, now: Instant, at: Duration) {
         let (prefix, interrupts) = match &self.settings.audio.input.turn_detection {
             None => return,
-            Some(TurnDetection::ServerVad(vad)) => (vad.prefix_padding_ms.unwrap_or(300), vad.interrupt_response.unwrap_or(true)),
+            Some(TurnDetection::ServerVad(vad)) => {
+                (vad.prefix_padding_ms.unwrap_or(300), vad.interrupt_response.unwrap_or(true))
+            }
             Some(TurnDetection::SemanticVad(vad)) => (300, vad.interrupt_response.unwrap_or(true)),
         };
         let item_id = name(&mut self.rng, "item");
@@ -92,7 +100,11 @@ impl Session {
         let seconds = turn.end.saturating_sub(turn.begin).as_secs_f64();
         self.commit(house.config, now, &item_id, Some(turn.text), seconds);
         self.caller_turns += 1;
-        self.reached(house, now, |moment, session| matches!(moment, Moment::CallerTurn(nth) if *nth == session.caller_turns));
+        self.reached(
+            house,
+            now,
+            |moment, session| matches!(moment, Moment::CallerTurn(nth) if *nth == session.caller_turns),
+        );
         if creates && !self.closed {
             self.respond_to_caller(house, now);
         }
@@ -101,7 +113,10 @@ impl Session {
     /// `input_audio_buffer.commit`.
     pub(crate) fn commit_by_client(&mut self, house: &mut House<'_>, now: Instant) -> Result<(), ErrorDetail> {
         if self.uncommitted == 0 {
-            return Err(ErrorDetail::invalid_request(ErrorCode::CommitEmpty, "error committing input audio buffer: the buffer is empty"));
+            return Err(ErrorDetail::invalid_request(
+                ErrorCode::CommitEmpty,
+                "error committing input audio buffer: the buffer is empty",
+            ));
         }
         let mut turns = std::mem::take(&mut self.turns);
         turns.extend(self.ear.finish());
@@ -110,12 +125,23 @@ impl Session {
         let text = turns.into_iter().map(|turn| turn.text).collect::<Vec<_>>().join(" ");
         self.commit(house.config, now, &item_id, (!text.is_empty()).then_some(text), seconds);
         self.caller_turns += 1;
-        self.reached(house, now, |moment, session| matches!(moment, Moment::CallerTurn(nth) if *nth == session.caller_turns));
+        self.reached(
+            house,
+            now,
+            |moment, session| matches!(moment, Moment::CallerTurn(nth) if *nth == session.caller_turns),
+        );
         Ok(())
     }
 
     /// What was appended becomes a message of the caller.
-    pub(crate) fn commit(&mut self, config: &OpenAiConfig, now: Instant, item_id: &str, text: Option<String>, seconds: f64) {
+    pub(crate) fn commit(
+        &mut self,
+        config: &OpenAiConfig,
+        now: Instant,
+        item_id: &str,
+        text: Option<String>,
+        seconds: f64,
+    ) {
         self.uncommitted = 0;
         let previous_item_id = self.conversation.last_id();
         self.send(config, ServerEvent::Committed(Committed { item_id: item_id.to_owned(), previous_item_id }));
@@ -138,13 +164,25 @@ impl Session {
     }
 
     /// The transcript comes in its own time: before, within or after the answer.
-    fn schedule_transcription(&mut self, config: &OpenAiConfig, now: Instant, item_id: &str, transcript: String, seconds: f64) {
-        let (least, most) = (config.transcription_delay.start, config.transcription_delay.end.max(config.transcription_delay.start));
+    fn schedule_transcription(
+        &mut self,
+        config: &OpenAiConfig,
+        now: Instant,
+        item_id: &str,
+        transcript: String,
+        seconds: f64,
+    ) {
+        let (least, most) =
+            (config.transcription_delay.start, config.transcription_delay.end.max(config.transcription_delay.start));
         let at = now + least + (most - least).mul_f64(self.rng.f64());
         let (item_id, content_index) = (item_id.to_owned(), 0);
         if self.rng.f64() < config.transcription_failures {
-            let error = ErrorDetail { kind: "transcription_error".to_owned(), code: Some("audio_unintelligible".to_owned()),
-                message: "the audio could not be transcribed".to_owned(), ..ErrorDetail::default() };
+            let error = ErrorDetail {
+                kind: "transcription_error".to_owned(),
+                code: Some("audio_unintelligible".to_owned()),
+                message: "the audio could not be transcribed".to_owned(),
+                ..ErrorDetail::default()
+            };
             let failed = TranscriptionFailed { item_id, content_index, error };
             return self.scheduled.push((at, ServerEvent::TranscriptionFailed(failed)));
         }

@@ -19,17 +19,25 @@ pub(crate) enum Step {
     Created,
     RateLimits,
     /// Begins a spoken or written message.
-    OpenMessage { text: String, whole_ms: u64 },
+    OpenMessage {
+        text: String,
+        whole_ms: u64,
+    },
     /// More of its words.
     Words(String),
     /// More of its sound.
-    Sound { bytes: Vec<u8>, plays: Duration },
+    Sound {
+        bytes: Vec<u8>,
+        plays: Duration,
+    },
     /// A sentence's sound begins here.
     Sentence(u32),
     /// A fault that belongs exactly here.
     Suffer(Mishap),
     /// Begins a function call.
-    OpenCall { name: String },
+    OpenCall {
+        name: String,
+    },
     /// More of its arguments.
     Arguments(String),
     /// Completes the message or call that is open.
@@ -96,7 +104,10 @@ impl Piece {
     pub(crate) fn empty_item(&self) -> Item {
         match self.item(ItemStatus::InProgress) {
             Item::Message(message) => Item::Message(Message { content: Vec::new(), ..message }),
-            other @ (Item::FunctionCall(_) | Item::FunctionCallOutput(_) | Item::ItemReference { .. } | Item::Other(_)) => other,
+            other @ (Item::FunctionCall(_)
+            | Item::FunctionCallOutput(_)
+            | Item::ItemReference { .. }
+            | Item::Other(_)) => other,
         }
     }
 }
@@ -136,7 +147,11 @@ impl Delivery<'_> {
         for spoken in &speech.sentences {
             let (number, faults) = sentence();
             marks.push((offset(spoken.start), Step::Sentence(number)));
-            marks.extend(faults.into_iter().map(|(at, mishap)| (offset(spoken.start + at).min(offset(spoken.end)), Step::Suffer(mishap))));
+            marks.extend(
+                faults
+                    .into_iter()
+                    .map(|(at, mishap)| (offset(spoken.start + at).min(offset(spoken.end)), Step::Suffer(mishap))),
+            );
         }
         marks.retain(|(at, _)| *at <= end);
         marks.sort_by_key(|(at, _)| *at);
@@ -225,11 +240,18 @@ mod tests {
     }
 
     fn sound(steps: &[Step]) -> Vec<u8> {
-        steps.iter().filter_map(|step| if let Step::Sound { bytes, .. } = step { Some(bytes.clone()) } else { None }).flatten().collect()
+        steps
+            .iter()
+            .filter_map(|step| if let Step::Sound { bytes, .. } = step { Some(bytes.clone()) } else { None })
+            .flatten()
+            .collect()
     }
 
     fn words(steps: &[Step]) -> String {
-        steps.iter().filter_map(|step| if let Step::Words(words) = step { Some(words.as_str()) } else { None }).collect()
+        steps
+            .iter()
+            .filter_map(|step| if let Step::Words(words) = step { Some(words.as_str()) } else { None })
+            .collect()
     }
 
     #[test]
@@ -261,7 +283,10 @@ mod tests {
     #[test]
     fn a_limit_cuts_sound_and_words_alike() {
         let mut rng = fastrand::Rng::with_seed(1);
-        let limited = Delivery { most: Some(Duration::from_millis(500)), ..delivery("Good morning. How are you doing on this day?") };
+        let limited = Delivery {
+            most: Some(Duration::from_millis(500)),
+            ..delivery("Good morning. How are you doing on this day?")
+        };
         let (steps, cut) = limited.steps(&mut rng, || (1, Vec::new()));
         assert!(cut);
         assert_eq!(sound(&steps).len(), 4_000);

@@ -7,13 +7,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::{Json, Router};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::ListenerExt;
+use axum::{Json, Router};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -83,7 +83,8 @@ impl Handle {
     /// Suffers this now on every open socket.
     pub fn strike(&self, mishap: &Mishap) {
         self.with_model(|model| {
-            let open: Vec<SessionId> = model.records().filter(|(_, record)| record.ended.is_none()).map(|(id, _)| id).collect();
+            let open: Vec<SessionId> =
+                model.records().filter(|(_, record)| record.ended.is_none()).map(|(id, _)| id).collect();
             for id in open {
                 model.strike(Instant::now(), id, mishap);
             }
@@ -149,10 +150,16 @@ fn refusal(status: StatusCode) -> Response {
         StatusCode::TOO_MANY_REQUESTS => Some("rate_limit_exceeded"),
         _ => None,
     };
-    (status, Json(json!({"error": {"message": message, "type": "invalid_request_error", "param": null, "code": code}}))).into_response()
+    (status, Json(json!({"error": {"message": message, "type": "invalid_request_error", "param": null, "code": code}})))
+        .into_response()
 }
 
-async fn realtime(State(shared): State<Shared>, OriginalUri(uri): OriginalUri, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+async fn realtime(
+    State(shared): State<Shared>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     let path_and_query = uri.path_and_query().map_or("/", |whole| whole.as_str());
     let answer = shared.model().connect(Instant::now(), path_and_query, bearer(&headers));
     let accepted = match answer {
@@ -199,7 +206,8 @@ async fn converse(guard: Abandon, mut socket: WebSocket) {
         }
         let due = shared.model().next_due(session);
         // Far enough never to matter, near enough for every clock.
-        let due = [due, ping_at].into_iter().flatten().min().unwrap_or_else(|| Instant::now() + Duration::from_secs(3_600));
+        let due =
+            [due, ping_at].into_iter().flatten().min().unwrap_or_else(|| Instant::now() + Duration::from_secs(3_600));
         tokio::select! {
             biased;
             () = stopped(&mut stop) => return,

@@ -13,11 +13,12 @@ use wire::openai::effective::{Audio, Input as InputSettings, Output as OutputSet
 use wire::openai::error::{ErrorCode, ErrorDetail};
 use wire::openai::item::{Item, Role};
 use wire::openai::server::{
-    Conversation as ConversationEvent, ConversationCreated, Empty, ErrorEvent, ItemEvent, ItemRef, ItemTruncated, ServerEvent, ServerMessage,
-    SessionEvent,
+    Conversation as ConversationEvent, ConversationCreated, Empty, ErrorEvent, ItemEvent, ItemRef, ItemTruncated,
+    ServerEvent, ServerMessage, SessionEvent,
 };
 use wire::openai::session::{
-    AudioFormat, AudioUpdate, MaxTokens, Modality, ServerVad, SessionUpdate, Tool, ToolChoice, ToolChoiceMode, TurnDetection, Voice,
+    AudioFormat, AudioUpdate, MaxTokens, Modality, ServerVad, SessionUpdate, Tool, ToolChoice, ToolChoiceMode,
+    TurnDetection, Voice,
 };
 
 use super::config::OpenAiConfig;
@@ -88,11 +89,20 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn open(house: &mut House<'_>, opened: Instant, model: String, fate: Vec<(Moment, Mishap)>, mut rng: fastrand::Rng) -> Self {
+    pub(crate) fn open(
+        house: &mut House<'_>,
+        opened: Instant,
+        model: String,
+        fate: Vec<(Moment, Mishap)>,
+        mut rng: fastrand::Rng,
+    ) -> Self {
         let config = house.config;
         let id = name(&mut rng, "sess");
         let since = opened.saturating_duration_since(house.origin) + config.session_max;
-        let settings = Settings { expires_at: Some(config.starts_at_unix_s + since.as_secs()), ..defaults(config, id.clone(), model.clone()) };
+        let settings = Settings {
+            expires_at: Some(config.starts_at_unix_s + since.as_secs()),
+            ..defaults(config, id.clone(), model.clone())
+        };
         let mut session = Self {
             out: VecDeque::new(),
             record: Record { session_id: id, model, ..Record::default() },
@@ -127,8 +137,10 @@ impl Session {
         session.pcm.declare(&AudioConfiguration { sample_rate: 24_000, ..AudioConfiguration::telephone() });
         session.send(config, ServerEvent::SessionCreated(session.shown()));
         if config.conversation_created {
-            let conversation =
-                ConversationEvent { id: Some(session.conversation_id.clone()), object: Some("realtime.conversation".to_owned()) };
+            let conversation = ConversationEvent {
+                id: Some(session.conversation_id.clone()),
+                object: Some("realtime.conversation".to_owned()),
+            };
             session.send(config, ServerEvent::ConversationCreated(ConversationCreated { conversation }));
         }
         let opening = session.fate.iter().filter_map(|(moment, mishap)| match moment {
@@ -181,7 +193,9 @@ impl Session {
                 self.send(config, ServerEvent::Cleared(Empty {}));
                 Ok(())
             }
-            ClientEvent::ItemCreate { previous_item_id, item } => self.create_item(config, previous_item_id.as_deref(), item),
+            ClientEvent::ItemCreate { previous_item_id, item } => {
+                self.create_item(config, previous_item_id.as_deref(), item)
+            }
             ClientEvent::ItemTruncate { item_id, content_index, audio_end_ms } => {
                 self.conversation.truncate(&item_id, content_index, audio_end_ms)?;
                 self.accepted("conversation.item.truncate");
@@ -230,15 +244,20 @@ impl Session {
             return Err(about("session.model", "the model cannot be changed"));
         }
         if let Some(AudioUpdate { input, output }) = &update.audio {
-            let formats = [input.as_ref().and_then(|input| input.format), output.as_ref().and_then(|output| output.format)];
+            let formats =
+                [input.as_ref().and_then(|input| input.format), output.as_ref().and_then(|output| output.format)];
             if formats.contains(&Some(AudioFormat::Pcma)) {
                 return Err(about("session.audio", "audio/pcma is not simulated"));
             }
             if let Some(output) = output {
                 if self.spoke && output.voice.is_some() && output.voice != self.settings.audio.output.voice {
-                    return Err(about("session.audio.output.voice", "cannot update a conversation's voice if assistant audio is present"));
+                    return Err(about(
+                        "session.audio.output.voice",
+                        "cannot update a conversation's voice if assistant audio is present",
+                    ));
                 }
-                if self.response.is_some() && output.speed.is_some() && output.speed != self.settings.audio.output.speed {
+                if self.response.is_some() && output.speed.is_some() && output.speed != self.settings.audio.output.speed
+                {
                     return Err(about("session.audio.output.speed", "the speed can only be changed between turns"));
                 }
             }
@@ -253,7 +272,8 @@ impl Session {
 
     /// Tells the assistant what it goes by. It calls no tool that the client does not have.
     fn brief(&mut self) {
-        let language = self.settings.audio.input.transcription.as_ref().and_then(|transcription| transcription.language.clone());
+        let language =
+            self.settings.audio.input.transcription.as_ref().and_then(|transcription| transcription.language.clone());
         self.mind.brief(Briefing {
             instructions: self.settings.instructions.clone().unwrap_or_default(),
             language: language.unwrap_or_else(|| "en".to_owned()),
@@ -312,7 +332,11 @@ impl Session {
     /// Sends an event in a message of more than one mebibyte.
     pub(crate) fn send_huge(&mut self, config: &OpenAiConfig, event: ServerEvent<'_>) {
         self.send(config, event);
-        let Some(Out::Text(text)) = self.out.iter_mut().rev().find(|out| matches!(out, Out::Text(text) if text.contains("output_audio.delta"))) else { return };
+        let Some(Out::Text(text)) =
+            self.out.iter_mut().rev().find(|out| matches!(out, Out::Text(text) if text.contains("output_audio.delta")))
+        else {
+            return;
+        };
         text.truncate(text.len() - 1);
         text.push_str(&format!(",\"padding\":\"{}\"}}", "-".repeat(1_200_000)));
     }
@@ -327,7 +351,9 @@ impl Session {
         self.out.push_back(Out::Text(value.to_string()));
         if self.rng.f64() < config.unknown_events {
             let id = self.rng.u64(..);
-            self.out.push_back(Out::Text(format!(r#"{{"type":"session.metrics","event_id":"event_{id:016x}","load":null}}"#)));
+            self.out.push_back(Out::Text(format!(
+                r#"{{"type":"session.metrics","event_id":"event_{id:016x}","load":null}}"#
+            )));
         }
     }
 
@@ -372,7 +398,11 @@ fn defaults(config: &OpenAiConfig, id: String, model: String) -> Settings {
         tool_choice: Some(ToolChoice::Mode(ToolChoiceMode::Auto)),
         truncation: Some(Value::from("auto")),
         audio: Audio {
-            input: InputSettings { format: pcm, turn_detection: Some(TurnDetection::ServerVad(vad)), ..InputSettings::default() },
+            input: InputSettings {
+                format: pcm,
+                turn_detection: Some(TurnDetection::ServerVad(vad)),
+                ..InputSettings::default()
+            },
             output: OutputSettings { format: pcm, voice: Some(Voice::Name("marin".to_owned())), speed: Some(1.0) },
         },
         ..Settings::default()

@@ -10,7 +10,8 @@ use wire::openai::error::{ErrorCode, ErrorDetail};
 use wire::openai::item::{ContentKind, ContentPart, ItemStatus};
 use wire::openai::response::{ResponseStatus, StatusReason};
 use wire::openai::server::{
-    ArgumentsDelta, AudioDelta, ItemEvent, OutputItem, Part, PartRef, RateLimit, RateLimits, ServerEvent, TextDelta, TimeoutTriggered,
+    ArgumentsDelta, AudioDelta, ItemEvent, OutputItem, Part, PartRef, RateLimit, RateLimits, ServerEvent, TextDelta,
+    TimeoutTriggered,
 };
 use wire::openai::session::{AudioFormat, MaxTokens, Modality, ServerVad, ToolChoice, ToolChoiceMode, TurnDetection};
 
@@ -34,7 +35,10 @@ impl Session {
         overrides: Option<&ResponseOverrides>,
     ) -> Result<(), ErrorDetail> {
         if let Some(running) = &self.response {
-            let message = format!("Conversation already has an active response in progress: {}. Wait until the response is finished", running.id);
+            let message = format!(
+                "Conversation already has an active response in progress: {}. Wait until the response is finished",
+                running.id
+            );
             return Err(ErrorDetail::invalid_request(ErrorCode::ActiveResponse, message));
         }
         if overrides.is_some_and(|overrides| overrides.conversation == Some(ConversationTarget::None)) {
@@ -76,13 +80,21 @@ impl Session {
         self.responses += 1;
         self.idle_at = None;
         let output = overrides.and_then(|overrides| overrides.audio.as_ref()).and_then(|audio| audio.output.as_ref());
-        let format = output.and_then(|output| output.format).or(self.settings.audio.output.format).unwrap_or(AudioFormat::Pcmu);
-        let modalities = overrides.and_then(|overrides| overrides.output_modalities.as_ref()).unwrap_or(&self.settings.output_modalities);
+        let format =
+            output.and_then(|output| output.format).or(self.settings.audio.output.format).unwrap_or(AudioFormat::Pcmu);
+        let modalities = overrides
+            .and_then(|overrides| overrides.output_modalities.as_ref())
+            .unwrap_or(&self.settings.output_modalities);
         let written = modalities.contains(&Modality::Text);
         let limit = overrides.and_then(|overrides| overrides.max_output_tokens).or(self.settings.max_output_tokens);
-        let choice = overrides.and_then(|overrides| overrides.tool_choice.as_ref()).or(self.settings.tool_choice.as_ref());
+        let choice =
+            overrides.and_then(|overrides| overrides.tool_choice.as_ref()).or(self.settings.tool_choice.as_ref());
         let may_call = choice != Some(&ToolChoice::Mode(ToolChoiceMode::None));
-        let outcome = if std::mem::take(&mut self.fails) { Some(Outcome::Failed) } else { config.outcomes.get(&self.responses).copied() };
+        let outcome = if std::mem::take(&mut self.fails) {
+            Some(Outcome::Failed)
+        } else {
+            config.outcomes.get(&self.responses).copied()
+        };
         let mut steps = vec![Step::Created];
         if self.rng.bool() {
             steps.push(Step::RateLimits);
@@ -93,12 +105,15 @@ impl Session {
             let spoken = crate::speech::speak(&answer.text, 8_000).duration();
             let (most, reason) = match (outcome, limit) {
                 (Some(Outcome::Incomplete(reason)), _) => (Some(spoken / 2), reason),
-                (_, Some(MaxTokens::Limit(tokens))) => (Some(Duration::from_secs(u64::from(tokens)) / TOKENS_A_SECOND), StatusReason::MaxOutputTokens),
+                (_, Some(MaxTokens::Limit(tokens))) => {
+                    (Some(Duration::from_secs(u64::from(tokens)) / TOKENS_A_SECOND), StatusReason::MaxOutputTokens)
+                }
                 (_, Some(MaxTokens::Infinite) | None) => (None, StatusReason::MaxOutputTokens),
             };
             let mut cut = false;
             if !answer.text.is_empty() {
-                let delivery = Delivery { text: &answer.text, written, format, sizes: config.delta_bytes.clone(), most };
+                let delivery =
+                    Delivery { text: &answer.text, written, format, sizes: config.delta_bytes.clone(), most };
                 let (sentences, fate) = (&mut self.sentences, &mut self.fate);
                 let (said, was_cut) = delivery.steps(&mut self.rng, || {
                     *sentences += 1;
@@ -153,7 +168,9 @@ impl Session {
                 self.send_sound(house.config, now, &bytes);
             }
             Step::Sentence(number) => {
-                let due = self.fate.extract_if(.., |(moment, _)| matches!(moment, Moment::Sentence { nth, .. } if *nth == number));
+                let due = self
+                    .fate
+                    .extract_if(.., |(moment, _)| matches!(moment, Moment::Sentence { nth, .. } if *nth == number));
                 let armed = due.filter_map(|(moment, mishap)| {
                     if let Moment::Sentence { after, .. } = moment { Some((now + after, mishap)) } else { None }
                 });
@@ -182,7 +199,10 @@ impl Session {
         self.open_piece(config, Piece { item_id, closed: false, kind });
         let part = part(written, None);
         let Some(PartRef { response_id, item_id, output_index, content_index }) = self.place() else { return };
-        self.send(config, ServerEvent::ContentPartAdded(Part { response_id, item_id, output_index, content_index, part }));
+        self.send(
+            config,
+            ServerEvent::ContentPartAdded(Part { response_id, item_id, output_index, content_index, part }),
+        );
     }
 
     fn open_call(&mut self, config: &OpenAiConfig, tool: String) {
@@ -254,7 +274,10 @@ impl Session {
         arguments.push_str(&delta);
         let call_id = call_id.clone();
         let Some(PartRef { response_id, item_id, output_index, .. }) = self.place() else { return };
-        self.send(config, ServerEvent::ArgumentsDelta(ArgumentsDelta { response_id, item_id, output_index, call_id, delta }));
+        self.send(
+            config,
+            ServerEvent::ArgumentsDelta(ArgumentsDelta { response_id, item_id, output_index, call_id, delta }),
+        );
     }
 
     /// The caller has been silent for as long as the client allows.
@@ -262,7 +285,11 @@ impl Session {
         self.idle_at = None;
         let item_id = name(&mut self.rng, "item");
         let audio_end_ms = millis(self.position());
-        let Some(TurnDetection::ServerVad(ServerVad { idle_timeout_ms: Some(ms), .. })) = self.settings.audio.input.turn_detection else { return };
+        let Some(TurnDetection::ServerVad(ServerVad { idle_timeout_ms: Some(ms), .. })) =
+            self.settings.audio.input.turn_detection
+        else {
+            return;
+        };
         let audio_start_ms = audio_end_ms.saturating_sub(u64::from(ms));
         let event = TimeoutTriggered { audio_start_ms, audio_end_ms, item_id: item_id.clone() };
         self.send(house.config, ServerEvent::TimeoutTriggered(event));
@@ -276,7 +303,12 @@ impl Session {
         let running = self.response.as_ref()?;
         let piece = running.pieces.last()?;
         let output_index = u32::try_from(running.pieces.len() - 1).unwrap_or(u32::MAX);
-        Some(PartRef { response_id: running.id.clone(), item_id: piece.item_id.clone(), output_index, content_index: 0 })
+        Some(PartRef {
+            response_id: running.id.clone(),
+            item_id: piece.item_id.clone(),
+            output_index,
+            content_index: 0,
+        })
     }
 
     pub(crate) fn send_rate_limits(&mut self, config: &OpenAiConfig) {
@@ -289,7 +321,9 @@ impl Session {
 /// The faults that belong within this sentence's sound.
 fn within(fate: &mut Vec<(Moment, Mishap)>, sentence: u32) -> Vec<(Duration, Mishap)> {
     fate.extract_if(.., |(moment, _)| matches!(moment, Moment::Spoken { nth, .. } if *nth == sentence))
-        .filter_map(|(moment, mishap)| if let Moment::Spoken { audio, .. } = moment { Some((audio, mishap)) } else { None })
+        .filter_map(
+            |(moment, mishap)| if let Moment::Spoken { audio, .. } = moment { Some((audio, mishap)) } else { None },
+        )
         .collect()
 }
 

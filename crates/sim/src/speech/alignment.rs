@@ -34,13 +34,8 @@ impl Alignment {
 #[must_use]
 pub fn alignment(sent: &[u8], received: &[u8]) -> Alignment {
     let places = Places::of(received);
-    let frames: Vec<(usize, &[u8; FRAME_BYTES])> = sent
-        .as_chunks::<FRAME_BYTES>()
-        .0
-        .iter()
-        .enumerate()
-        .filter(|(_, frame)| !mulaw::is_silent(*frame))
-        .collect();
+    let frames: Vec<(usize, &[u8; FRAME_BYTES])> =
+        sent.as_chunks::<FRAME_BYTES>().0.iter().enumerate().filter(|(_, frame)| !mulaw::is_silent(*frame)).collect();
     let found: Vec<Vec<usize>> = frames.iter().map(|(_, frame)| places.find(received, frame)).collect();
     let chain = longest_chain(&found);
 
@@ -87,7 +82,8 @@ impl Places {
 
     /// Where the frame lies in `received`, without overlaps.
     fn find(&self, received: &[u8], frame: &[u8; FRAME_BYTES]) -> Vec<usize> {
-        let Some(offset) = frame.array_windows::<8>().position(|window| window.iter().any(|&code| code != mulaw::SILENCE))
+        let Some(offset) =
+            frame.array_windows::<8>().position(|window| window.iter().any(|&code| code != mulaw::SILENCE))
         else {
             return Vec::new();
         };
@@ -159,7 +155,12 @@ mod tests {
 
     /// The numbers of some frames that are not silent.
     fn loud(sent: &[u8]) -> Vec<usize> {
-        frames(sent).iter().enumerate().filter(|(_, frame)| !mulaw::is_silent(frame)).map(|(number, _)| number).collect()
+        frames(sent)
+            .iter()
+            .enumerate()
+            .filter(|(_, frame)| !mulaw::is_silent(frame))
+            .map(|(number, _)| number)
+            .collect()
     }
 
     #[test]

@@ -85,7 +85,9 @@ impl Assistant {
         let instructions = instructions.to_lowercase();
         let agent = [("survey", "survey"), ("remind", "appointment-reminder"), ("ride", "transit-booking")]
             .iter()
-            .find(|(word, _)| instructions.split(|letter: char| !letter.is_alphabetic()).any(|said| said.starts_with(word)))
+            .find(|(word, _)| {
+                instructions.split(|letter: char| !letter.is_alphabetic()).any(|said| said.starts_with(word))
+            })
             .map_or("receptionist", |(_, agent)| *agent);
         Self::new(agent, language)
     }
@@ -229,9 +231,7 @@ impl Assistant {
                 self.step = Step::Recommend;
                 Some(self.say([Phrase::WouldRecommend]))
             }
-            (Step::Recommend, _) => {
-                (meaning.yes || meaning.no).then(|| self.end([Phrase::ThatHelps], "said_goodbye"))
-            }
+            (Step::Recommend, _) => (meaning.yes || meaning.no).then(|| self.end([Phrase::ThatHelps], "said_goodbye")),
             (Step::Saving | Step::Ended, _) => Some(Reply::default()),
         }
     }

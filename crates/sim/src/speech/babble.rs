@@ -54,7 +54,8 @@ fn syllable(samples: u64, pitch: f32, (first, second): (f32, f32), rate: f32, so
         let envelope = (TAU * 0.5 * n / voiced).sin();
         // Each pulse of the voice rings in both formants and fades.
         let since = n % period / rate;
-        let ring = (TAU * first * since).sin() * (-since * 260.0).exp() + 0.6 * (TAU * second * since).sin() * (-since * 420.0).exp();
+        let ring = (TAU * first * since).sin() * (-since * 260.0).exp()
+            + 0.6 * (TAU * second * since).sin() * (-since * 420.0).exp();
         to_sample(AMPLITUDE * 2.4 * envelope * ring)
     }));
 }

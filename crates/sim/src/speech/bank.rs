@@ -288,7 +288,8 @@ mod tests {
     #[test]
     fn ids_and_texts_are_unique_in_each_voice() {
         let ids: BTreeSet<_> = UTTERANCES.iter().map(|utterance| utterance.id).collect();
-        let texts: BTreeSet<_> = UTTERANCES.iter().map(|utterance| (utterance.who, normalised(utterance.text))).collect();
+        let texts: BTreeSet<_> =
+            UTTERANCES.iter().map(|utterance| (utterance.who, normalised(utterance.text))).collect();
         assert_eq!((ids.len(), texts.len()), (UTTERANCES.len(), UTTERANCES.len()));
     }
 
@@ -334,7 +335,10 @@ mod tests {
     fn words_follow_each_other_and_fill_their_sentence() {
         let speech = speak("Hello there. How can I help you today?", 8_000);
         for sentence in &speech.sentences {
-            assert_eq!(sentence.words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" "), sentence.text);
+            assert_eq!(
+                sentence.words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" "),
+                sentence.text
+            );
             assert_eq!(sentence.words[0].start, sentence.start);
             assert!(sentence.words.last().unwrap().end.abs_diff(sentence.end) < Duration::from_micros(1));
             assert!(sentence.words.windows(2).all(|pair| pair[0].end == pair[1].start && pair[0].start < pair[0].end));

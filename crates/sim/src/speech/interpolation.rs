@@ -22,7 +22,8 @@ pub(super) fn resampled(samples: Vec<i16>, from: u32, to: u32) -> Vec<i16> {
     let cutoff = PASS * 0.5 * (to as f32 / from as f32).min(1.0);
     let reach = CROSSINGS / (2.0 * cutoff);
     let half = whole(reach) + 1;
-    let filters: Vec<Vec<f32>> = (0..phases).map(|phase| filter(phase as f32 / phases as f32, half, cutoff, reach)).collect();
+    let filters: Vec<Vec<f32>> =
+        (0..phases).map(|phase| filter(phase as f32 / phases as f32, half, cutoff, reach)).collect();
     let mut padded = vec![0.0; half];
     padded.extend(samples.iter().map(|&sample| f32::from(sample)));
     padded.resize(padded.len() + half + 1, 0.0);
@@ -61,7 +62,11 @@ fn to_sample(value: f32) -> i16 {
     value.round().clamp(f32::from(i16::MIN), f32::from(i16::MAX)) as i16
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a filter's reach is a small positive number")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a filter's reach is a small positive number"
+)]
 fn whole(value: f32) -> usize {
     value.ceil() as usize
 }

@@ -83,7 +83,9 @@ pub(super) fn matches(samples: &[i16]) -> (Vec<Match>, Option<Match>) {
     let mut nearest: Option<Match> = None;
     let mut from = 0;
     let mut failures = 0;
-    while let Some(onset) = heard.onset_after(from) && failures < FAILURES_MAX {
+    while let Some(onset) = heard.onset_after(from)
+        && failures < FAILURES_MAX
+    {
         let begin = onset.saturating_sub(BEFORE_ONSET_HOPS).max(from);
         let starts = heard.starts(begin, onset + AFTER_ONSET_HOPS);
         let best = candidates(&heard, begin)
@@ -132,9 +134,8 @@ type Feature = [f32; 2];
 
 fn templates() -> &'static [Template] {
     static TEMPLATES: OnceLock<Vec<Template>> = OnceLock::new();
-    TEMPLATES.get_or_init(|| {
-        UTTERANCES.iter().filter(|utterance| utterance.who == Who::Caller).map(Template::new).collect()
-    })
+    TEMPLATES
+        .get_or_init(|| UTTERANCES.iter().filter(|utterance| utterance.who == Who::Caller).map(Template::new).collect())
 }
 
 impl Template {
@@ -226,8 +227,7 @@ fn brightness_db(hop: &[i16]) -> f32 {
 /// The recordings whose envelope is nearest to what begins at hop `begin`.
 fn candidates(heard: &Heard, begin: usize) -> Vec<&'static Template> {
     let longest = templates().iter().map(|template| template.envelope.len()).max().unwrap_or(0);
-    let envelope: Vec<Feature> =
-        heard.sounding_from(begin).take(longest + 2 * ONSET_HOPS).collect();
+    let envelope: Vec<Feature> = heard.sounding_from(begin).take(longest + 2 * ONSET_HOPS).collect();
     let mut scored: Vec<(f32, &Template)> =
         templates().iter().map(|template| (likeness(&template.envelope, &envelope), template)).collect();
     scored.sort_by(|(a, _), (b, _)| b.total_cmp(a));
@@ -351,7 +351,9 @@ fn first_lag(template: &Template, heard: &Heard, starts: &[usize]) -> Option<isi
             let peaks = coarse.iter().filter(|(fit, _)| *fit >= 0.85 * highest && highest > 0.6);
             let fine = peaks.flat_map(|&(_, lag)| [fit(lag - 1), fit(lag), fit(lag + 1)]);
             best = fine.chain(best).max_by(|(a, _), (b, _)| a.total_cmp(b));
-            if let Some((fit, lag)) = best && fit > LANDMARK_CERTAIN {
+            if let Some((fit, lag)) = best
+                && fit > LANDMARK_CERTAIN
+            {
                 return Some(lag);
             }
         }

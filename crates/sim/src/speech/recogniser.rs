@@ -91,9 +91,14 @@ pub struct Recogniser {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    Quiet { loud_hops: usize },
+    Quiet {
+        loud_hops: usize,
+    },
     /// `start` and `end` are offsets into the buffer.
-    Speaking { start: usize, end: usize },
+    Speaking {
+        start: usize,
+        end: usize,
+    },
 }
 
 impl Recogniser {

@@ -50,7 +50,8 @@ pub(super) fn meaning(text: &str) -> Meaning {
         (false, true) => Some(Slot::ThursdayThree),
         (true, true) | (false, false) => None,
     };
-    let other_day = says(&["monday", "wednesday", "friday", "saturday", "sunday", "lunes", "viernes", "montag", "freitag"]);
+    let other_day =
+        says(&["monday", "wednesday", "friday", "saturday", "sunday", "lunes", "viernes", "montag", "freitag"]);
     Meaning {
         slot,
         other_time: refused || (other_day && slot.is_none()),
@@ -65,7 +66,9 @@ pub(super) fn meaning(text: &str) -> Meaning {
             .find(|(word, number)| says(&[word, &number.to_string()]))
             .map(|(_, number)| number),
         name: name(&text),
-        yes: says(&["yes", "yeah", "sure", "okay", "ok", "correct", "sí", "si", "correcto", "ja", "genau", "richtig", "i can"]),
+        yes: says(&[
+            "yes", "yeah", "sure", "okay", "ok", "correct", "sí", "si", "correcto", "ja", "genau", "richtig", "i can",
+        ]),
         no: says(&["no", "nope", "not right", "nein", "thats all"]),
         cancel: says(&["cancel", "cancelar", "absagen"]),
         hours: says(&["opening hours", "open"]),

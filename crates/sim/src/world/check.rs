@@ -1,5 +1,7 @@
 //! What must be true of every call, whatever went wrong in it.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a check looks at the few kinds it is about")]
+
 use std::time::{Duration, Instant};
 
 use call::audio::mulaw;
@@ -49,8 +51,10 @@ fn heard_is_true(world: &World, mistakes: &mut Vec<String>) {
         let epoch = u32::try_from(index + 1).unwrap_or(u32::MAX);
         let entries = || world.journal.iter().filter(|entry| entry.epoch == epoch).map(|entry| &entry.kind);
         let died = !entries().any(|kind| matches!(kind, Kind::StreamEnded { .. }));
-        let tone = entries().any(|kind| matches!(kind, Kind::EngineResumed { covered_by: Cover::Tone | Cover::Line, .. }))
-            || entries().any(|kind| matches!(kind, Kind::LinePlayed { .. })) && entries().any(|kind| matches!(kind, Kind::EngineLost { .. } | Kind::EngineRefused { .. }));
+        let tone = entries()
+            .any(|kind| matches!(kind, Kind::EngineResumed { covered_by: Cover::Tone | Cover::Line, .. }))
+            || entries().any(|kind| matches!(kind, Kind::LinePlayed { .. }))
+                && entries().any(|kind| matches!(kind, Kind::EngineLost { .. } | Kind::EngineRefused { .. }));
         if died || tone {
             continue;
         }
@@ -67,10 +71,14 @@ fn heard_is_true(world: &World, mistakes: &mut Vec<String>) {
         let cuts = u32::try_from(stream.phone.heard().clears().len()).unwrap_or(u32::MAX);
         let ear = stream.phone.heard().length();
         // Without a mark the call does not know how long the hang-up was on its way.
-        let unknown_way = matches!(stream.phone.ended(), Some(PhoneEnd::Stopped(_))) && stream.phone.heard().marks().iter().all(|mark| mark.returned.is_none());
-        let allowed = HEARD_WITHIN * u32::from(unknown_way) + HEARD_WITHIN * (cuts + 1) + Duration::from_millis(25) * turns;
+        let unknown_way = matches!(stream.phone.ended(), Some(PhoneEnd::Stopped(_)))
+            && stream.phone.heard().marks().iter().all(|mark| mark.returned.is_none());
+        let allowed =
+            HEARD_WITHIN * u32::from(unknown_way) + HEARD_WITHIN * (cuts + 1) + Duration::from_millis(25) * turns;
         if ear.abs_diff(said) > allowed {
-            mistakes.push(format!("epoch {epoch}: the journal says {said:?} were heard, the ear heard {ear:?} (within {allowed:?})"));
+            mistakes.push(format!(
+                "epoch {epoch}: the journal says {said:?} were heard, the ear heard {ear:?} (within {allowed:?})"
+            ));
         }
     }
 }
@@ -82,9 +90,15 @@ fn never_silent(world: &World, mistakes: &mut Vec<String>) {
         let heard = stream.phone.heard();
         // The moments at which the agent's side owes something: the start, and the end of what the caller said.
         let mut owed = vec![started];
-        owed.extend(world.caller.performed().iter().filter(|act| act.on_stream && act.from >= started).map(|act| act.until));
+        owed.extend(
+            world.caller.performed().iter().filter(|act| act.on_stream && act.from >= started).map(|act| act.until),
+        );
         for since in owed {
-            let next_sound = heard.stretches().iter().find(|stretch| stretch.end() > since).map_or(over, |stretch| stretch.start.max(since));
+            let next_sound = heard
+                .stretches()
+                .iter()
+                .find(|stretch| stretch.end() > since)
+                .map_or(over, |stretch| stretch.start.max(since));
             let next_word = world.caller.performed().iter().find(|act| act.from > since).map_or(over, |act| act.from);
             let silence = next_sound.min(next_word).min(over).saturating_duration_since(since);
             if silence > SILENCE_MAX {
@@ -104,11 +118,23 @@ fn never_silent(world: &World, mistakes: &mut Vec<String>) {
                 let resumed = matches!(later.kind, Kind::EngineResumed { .. }) && later.at_ms >= entry.at_ms;
                 resumed.then(|| world.began + Duration::from_millis(later.at_ms - world.wall_ms(world.began)))
             });
-            let quiet_from = heard.stretches().iter().filter(|stretch| stretch.start <= lost + Duration::from_millis(300)).map(|stretch| stretch.end()).max().unwrap_or(lost).max(lost);
-            let sound = heard.stretches().iter().find(|stretch| stretch.start > quiet_from).map_or(over, |stretch| stretch.start);
+            let quiet_from = heard
+                .stretches()
+                .iter()
+                .filter(|stretch| stretch.start <= lost + Duration::from_millis(300))
+                .map(|stretch| stretch.end())
+                .max()
+                .unwrap_or(lost)
+                .max(lost);
+            let sound = heard
+                .stretches()
+                .iter()
+                .find(|stretch| stretch.start > quiet_from)
+                .map_or(over, |stretch| stretch.start);
             let silence = sound.min(back.unwrap_or(over)).min(over).saturating_duration_since(quiet_from);
             if silence > SILENCE_LOST_MAX {
-                mistakes.push(format!("{:.3} no line for {silence:?} after the engine was lost", at(world, quiet_from)));
+                mistakes
+                    .push(format!("{:.3} no line for {silence:?} after the engine was lost", at(world, quiet_from)));
             }
         }
     }
@@ -125,8 +151,15 @@ fn caller_is_heard(world: &World, mistakes: &mut Vec<String>) {
     if world.journal.iter().any(|entry| matches!(entry.kind, Kind::EngineLost { .. } | Kind::EngineRefused { .. })) {
         return;
     }
-    let received = match (world.evi.records().collect::<Vec<_>>().as_slice(), world.openai.records().collect::<Vec<_>>().as_slice()) {
-        ([(_, evi)], []) => evi.audio.chunks_exact(2).map(|pair| mulaw::encode(i16::from_le_bytes([pair[0], pair[1]]))).collect::<Vec<u8>>(),
+    let received = match (
+        world.evi.records().collect::<Vec<_>>().as_slice(),
+        world.openai.records().collect::<Vec<_>>().as_slice(),
+    ) {
+        ([(_, evi)], []) => evi
+            .audio
+            .chunks_exact(2)
+            .map(|pair| mulaw::encode(i16::from_le_bytes([pair[0], pair[1]])))
+            .collect::<Vec<u8>>(),
         ([], [(_, openai)]) => openai.audio.clone(),
         _ => return,
     };
@@ -159,7 +192,10 @@ fn sessions(world: &World, mistakes: &mut Vec<String>) {
             mistakes.push(format!("chat {} got audio but no settings", record.chat_id));
         }
         if record.audio_bytes > 0 {
-            let refused = world.journal.iter().any(|entry| matches!(&entry.kind, Kind::EngineError { code, .. } if code == "resume_refused"));
+            let refused = world
+                .journal
+                .iter()
+                .any(|entry| matches!(&entry.kind, Kind::EngineError { code, .. } if code == "resume_refused"));
             if group.is_some() && !record.resumed && !refused {
                 mistakes.push(format!("chat {} does not resume the one before", record.chat_id));
             }
@@ -188,8 +224,17 @@ fn endings(world: &World, mistakes: &mut Vec<String>) {
             }
         }
         let epoch = u32::try_from(index + 1).unwrap_or(u32::MAX);
-        let ends = world.journal.iter().filter(|entry| entry.epoch == epoch && matches!(entry.kind, Kind::StreamEnded { .. })).count();
-        let last_is_end = world.journal.iter().rev().find(|entry| entry.epoch == epoch).is_some_and(|entry| matches!(entry.kind, Kind::StreamEnded { .. }));
+        let ends = world
+            .journal
+            .iter()
+            .filter(|entry| entry.epoch == epoch && matches!(entry.kind, Kind::StreamEnded { .. }))
+            .count();
+        let last_is_end = world
+            .journal
+            .iter()
+            .rev()
+            .find(|entry| entry.epoch == epoch)
+            .is_some_and(|entry| matches!(entry.kind, Kind::StreamEnded { .. }));
         if ends > 1 || (ends == 1 && !last_is_end) {
             mistakes.push(format!("epoch {epoch} has {ends} ends, and something after one"));
         }
@@ -204,17 +249,23 @@ fn endings(world: &World, mistakes: &mut Vec<String>) {
         mistakes.push(format!("the agent hung up in the middle of {:?}", turn.text));
     }
     // What the journal says is one thing; when the line is closed for a goodbye, the ear must have it.
-    if let (Some(NextStep::HangUp { ended_by: EndedBy::Agent, .. }), Some(stream)) = (&world.ended_with, world.streams.last())
+    if let (Some(NextStep::HangUp { ended_by: EndedBy::Agent, .. }), Some(stream)) =
+        (&world.ended_with, world.streams.last())
         && let (Some(ended), Some(last)) = (stream.ended, stream.phone.heard().arrivals().last())
         && !matches!(stream.phone.ended(), Some(PhoneEnd::Stopped(_)))
         && stream.phone.heard().clears().last().is_none_or(|clear| clear.at < last.at)
     {
         let heard_out = last.sounds_at + Duration::from_micros(last.bytes as u64 * 125);
         if ended < heard_out {
-            mistakes.push(format!("{:.3} the line was closed {:?} before the goodbye was heard", at(world, ended), heard_out - ended));
+            mistakes.push(format!(
+                "{:.3} the line was closed {:?} before the goodbye was heard",
+                at(world, ended),
+                heard_out - ended
+            ));
         }
     }
-    let never_ended = world.streams.last().is_some_and(|stream| stream.finished.is_none()) && world.streams.last().is_some_and(|stream| stream.ended.is_some());
+    let never_ended = world.streams.last().is_some_and(|stream| stream.finished.is_none())
+        && world.streams.last().is_some_and(|stream| stream.ended.is_some());
     if never_ended {
         mistakes.push("the call never ended".to_owned());
     }
@@ -235,14 +286,21 @@ fn words(world: &World, mistakes: &mut Vec<String>) {
             mistakes.push(format!("the caller was greeted {greetings} times"));
         }
     }
-    let disclosed_at = world.journal.iter().find(|entry| matches!(entry.kind, Kind::DisclosureHeard { .. })).map(|entry| (entry.epoch, entry.seq));
+    let disclosed_at = world
+        .journal
+        .iter()
+        .find(|entry| matches!(entry.kind, Kind::DisclosureHeard { .. }))
+        .map(|entry| (entry.epoch, entry.seq));
     if !script.disclosure.is_empty() {
         let first_reply = world.journal.iter().find(|entry| {
             matches!(&entry.kind, Kind::Turn(turn) if turn.speaker == Speaker::Agent && turn.engine.is_some() && turn.heard_ms > 0 && turn.text != script.disclosure)
         });
         if let Some(reply) = first_reply
             && disclosed_at.is_none_or(|disclosed| disclosed > (reply.epoch, reply.seq))
-            && !world.journal.iter().any(|entry| matches!(entry.kind, Kind::EngineLost { .. } | Kind::Interrupted { .. }))
+            && !world
+                .journal
+                .iter()
+                .any(|entry| matches!(entry.kind, Kind::EngineLost { .. } | Kind::Interrupted { .. }))
         {
             mistakes.push("the agent spoke before the disclosure was heard".to_owned());
         }
@@ -261,7 +319,12 @@ fn words(world: &World, mistakes: &mut Vec<String>) {
             mistakes.push(format!("turn {} was heard for {} ms and has no words", turn.n, turn.heard_ms));
         }
     }
-    let understood: Vec<&String> = world.evi.records().flat_map(|(_, record)| &record.heard).chain(world.openai.records().flat_map(|(_, record)| &record.heard)).collect();
+    let understood: Vec<&String> = world
+        .evi
+        .records()
+        .flat_map(|(_, record)| &record.heard)
+        .chain(world.openai.records().flat_map(|(_, record)| &record.heard))
+        .collect();
     for entry in &world.journal {
         if let Kind::Turn(turn) = &entry.kind
             && turn.speaker == Speaker::Caller

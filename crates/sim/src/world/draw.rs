@@ -2,6 +2,8 @@
 //!
 //! A seed picks a [`Theme`], so that a run of some hundred seeds meets each fault often, and draws everything else.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "most themes ask nothing of most parts of a world")]
+
 use std::time::Duration;
 
 use call::agent::{Agent, EngineKind};
@@ -149,7 +151,11 @@ impl WorldConfig {
             openai: OpenAi::new(OpenAiConfig::by_seed(rng.u64(..)), openai_faults, rng.u64(..)),
             phone_ways: ways(rng.u64(10..60), rng.u64(0..15)),
             engine_ways: ways(rng.u64(5..60), rng.u64(0..10)),
-            ringing: if theme == Theme::NeverCame { Duration::from_secs(100) } else { Duration::from_millis(rng.u64(50..1_500)) },
+            ringing: if theme == Theme::NeverCame {
+                Duration::from_secs(100)
+            } else {
+                Duration::from_millis(rng.u64(50..1_500))
+            },
             node: node(theme, &mut rng),
             bug: None,
             at_most: Duration::from_secs(110),
@@ -159,7 +165,8 @@ impl WorldConfig {
 }
 
 fn engines(theme: Theme, rng: &mut fastrand::Rng) -> Vec<EngineKind> {
-    let order = if rng.bool() { [EngineKind::Hume, EngineKind::OpenAi] } else { [EngineKind::OpenAi, EngineKind::Hume] };
+    let order =
+        if rng.bool() { [EngineKind::Hume, EngineKind::OpenAi] } else { [EngineKind::OpenAi, EngineKind::Hume] };
     match theme {
         Theme::Plain | Theme::HangsUp | Theme::OperatorSays | Theme::LongOutage => vec![order[0]],
         Theme::ResumeRefused | Theme::LateAudio => vec![EngineKind::Hume],
@@ -175,7 +182,10 @@ fn faults(theme: Theme, first: EngineKind, rng: &mut fastrand::Rng) -> (Faults, 
         Theme::Refused => vec![Fault::Handshake(HandshakeFault::Refuse(status)).always()],
         Theme::Dropped => vec![Fault::midway(spoken, Mishap::Drop).on(1)],
         Theme::ResumeRefused => {
-            vec![Fault::midway(spoken, Mishap::Drop).on(1), Fault::Handshake(HandshakeFault::RefuseResume(404)).always()]
+            vec![
+                Fault::midway(spoken, Mishap::Drop).on(1),
+                Fault::Handshake(HandshakeFault::RefuseResume(404)).always(),
+            ]
         }
         Theme::Stalled => vec![Fault::midway(Moment::CallerTurn(rng.u32(1..3)), Mishap::Stall(None)).on(1)],
         Theme::LongOutage => {
@@ -187,17 +197,26 @@ fn faults(theme: Theme, first: EngineKind, rng: &mut fastrand::Rng) -> (Faults, 
             vec![Fault::midway(Moment::CallerTurn(1), Mishap::Stall(Some(pause))).on(1)]
         }
         Theme::Closed => {
-            let close = Mishap::Close { code: if rng.bool() { 1011 } else { 1013 }, reason: "try again later".to_owned() };
+            let close =
+                Mishap::Close { code: if rng.bool() { 1011 } else { 1013 }, reason: "try again later".to_owned() };
             vec![Fault::midway(spoken, close).on(1)]
         }
-        Theme::SlowStart => vec![Fault::Handshake(HandshakeFault::Slow(Duration::from_millis(rng.u64(300..2_000)))).on(1)],
+        Theme::SlowStart => {
+            vec![Fault::Handshake(HandshakeFault::Slow(Duration::from_millis(rng.u64(300..2_000)))).on(1)]
+        }
         Theme::NoHandshake => vec![Fault::Handshake(HandshakeFault::Silence).always()],
         Theme::FailedTurn => vec![Fault::midway(Moment::CallerTurn(1), Mishap::FailedTurn).on(1)],
         Theme::OddFrames => {
             let odd = [Mishap::MalformedJson, Mishap::BinaryFrame, Mishap::UnknownType, Mishap::HugeAudio];
-            odd.into_iter().enumerate().map(|(n, odd)| Fault::midway(Moment::Open(Duration::from_millis(2_000 + 700 * n as u64)), odd).on(1)).collect()
+            odd.into_iter()
+                .enumerate()
+                .map(|(n, odd)| Fault::midway(Moment::Open(Duration::from_millis(2_000 + 700 * n as u64)), odd).on(1))
+                .collect()
         }
-        Theme::LateAudio => vec![Fault::midway(Moment::Open(Duration::ZERO), Mishap::LateAudio(Duration::from_millis(rng.u64(1..400)))).always()],
+        Theme::LateAudio => vec![
+            Fault::midway(Moment::Open(Duration::ZERO), Mishap::LateAudio(Duration::from_millis(rng.u64(1..400))))
+                .always(),
+        ],
         Theme::NoEngine if rng.bool() => vec![Fault::Handshake(HandshakeFault::Refuse(status)).always()],
         Theme::NoEngine => {
             let again = (2..40).map(|n| Fault::Handshake(HandshakeFault::Refuse(503)).on(n));
@@ -262,8 +281,16 @@ fn caller(theme: Theme, dialogue: &[&str], rng: &mut fastrand::Rng) -> CallerScr
     for (index, line) in dialogue.iter().enumerate() {
         if interrupts && (index == 1 || theme == Theme::LateAudio) {
             // Each time other words: frames are told apart by what is in them.
-            let words = ["caller-not-tuesday", "caller-no", "caller-repeat", "caller-cannot-come", "caller-person", "caller-not-right"];
-            script = script.interrupts_after(Duration::from_millis(rng.u64(300..1_200)), say(words[index % words.len()]));
+            let words = [
+                "caller-not-tuesday",
+                "caller-no",
+                "caller-repeat",
+                "caller-cannot-come",
+                "caller-person",
+                "caller-not-right",
+            ];
+            script =
+                script.interrupts_after(Duration::from_millis(rng.u64(300..1_200)), say(words[index % words.len()]));
         }
         if rng.u8(0..12) == 0 {
             script = script.then(Cue::TURN, Act::Press(['4', '2', '#'][rng.usize(0..3)]));

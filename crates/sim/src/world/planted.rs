@@ -108,7 +108,17 @@ pub struct Planted {
 
 impl Planted {
     pub(super) fn new(call: Call, bug: Option<Bug>, _seed: u64) -> Self {
-        Self { call, bug, extra: VecDeque::new(), held_step: None, marks: VecDeque::new(), count: 0, mute: 0, interrupted: false, shifted: false }
+        Self {
+            call,
+            bug,
+            extra: VecDeque::new(),
+            held_step: None,
+            marks: VecDeque::new(),
+            count: 0,
+            mute: 0,
+            interrupted: false,
+            shifted: false,
+        }
     }
 
     pub(super) fn handle(&mut self, now: Instant, input: Input<'_>) {
@@ -133,7 +143,8 @@ impl Planted {
                 self.call.handle(now, input);
             }
             (Some(Bug::GoodbyeCut), Input::Link(_, LinkEvent::Text(text)))
-                if text.contains("\"hang_up\"") && (text.contains("\"tool_call\"") || text.contains("response.done")) =>
+                if text.contains("\"hang_up\"")
+                    && (text.contains("\"tool_call\"") || text.contains("response.done")) =>
             {
                 self.call.handle(now, Input::Command(Command::HangUp { by: EndedBy::Agent }));
             }
@@ -164,7 +175,11 @@ impl Planted {
         }
         match (bug, output) {
             (Bug::NoClear, Output::Phone(Outbound::Clear)) => None,
-            (Bug::SettingsSentOnce, Output::Send { link, text }) if link.seat > 1 && text.contains("\"session_settings\"") => None,
+            (Bug::SettingsSentOnce, Output::Send { link, text })
+                if link.seat > 1 && text.contains("\"session_settings\"") =>
+            {
+                None
+            }
             (Bug::UpwardTwice, output @ Output::Send { .. }) if is_audio(&output) => {
                 self.extra.push_back(output.clone());
                 Some(output)
@@ -173,7 +188,9 @@ impl Planted {
                 self.count += 1;
                 (!self.count.is_multiple_of(50)).then_some(output)
             }
-            (Bug::UpwardWithoutSilence, output @ Output::Send { .. }) if is_audio(&output) => (!is_silence(&output)).then_some(output),
+            (Bug::UpwardWithoutSilence, output @ Output::Send { .. }) if is_audio(&output) => {
+                (!is_silence(&output)).then_some(output)
+            }
             (Bug::LinkLeftOpen, Output::Close { .. }) => None,
             (Bug::NotResumed, Output::Open { link, request: LinkRequest::Hume(mut connect) }) => {
                 connect.resumed_chat_group_id = None;
@@ -206,13 +223,17 @@ impl Planted {
                 self.extra.extend(self.held_step.take());
                 Some(Output::ClosePhone)
             }
-            (Bug::GreetsAgain, Output::Send { link, text }) if link.seat > 1 && text.contains("\"session_settings\"") => {
-                let text_again = r#"{"type":"assistant_input","text":"Thank you for calling Riverside Dental."}"#.to_owned();
+            (Bug::GreetsAgain, Output::Send { link, text })
+                if link.seat > 1 && text.contains("\"session_settings\"") =>
+            {
+                let text_again =
+                    r#"{"type":"assistant_input","text":"Thank you for calling Riverside Dental."}"#.to_owned();
                 self.extra.push_back(Output::Send { link, text: text_again });
                 Some(Output::Send { link, text })
             }
             (Bug::NoDisclosure, Output::Send { link, text })
-                if text.contains("AI assistant") && (text.contains("assistant_input") || text.contains("response.create")) =>
+                if text.contains("AI assistant")
+                    && (text.contains("assistant_input") || text.contains("response.create")) =>
             {
                 let text = text.replace("AI assistant", "assistant").replace("recorded", "fine");
                 Some(Output::Send { link, text })

@@ -1,5 +1,7 @@
 //! What happened, as lines that a person can review like prose.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "only the end of a stream has a name here")]
+
 use std::time::Duration;
 
 use call::Output;
@@ -29,7 +31,9 @@ pub(super) fn of_link(arrived: &Arrived) -> Option<String> {
                 "user_interruption" => "interrupted".to_owned(),
                 "input_audio_buffer.speech_started" => "hears the caller begin".to_owned(),
                 "assistant_end" | "response.done" => "turn sent".to_owned(),
-                "error" => format!("error {}", value["code"].as_str().or(value["error"]["code"].as_str()).unwrap_or("?")),
+                "error" => {
+                    format!("error {}", value["code"].as_str().or(value["error"]["code"].as_str()).unwrap_or("?"))
+                }
                 _ => return None,
             }
         }
@@ -56,10 +60,14 @@ pub(super) fn of_output(output: &Output) -> Option<String> {
 fn of_entry(kind: &Kind) -> Option<String> {
     Some(match kind {
         Kind::EngineDialled { engine, attempt } => format!("dial    {} (attempt {attempt})", engine.as_str()),
-        Kind::EngineReady { engine, resumed, .. } => format!("ready   {}{}", engine.as_str(), if *resumed { ", resumed" } else { "" }),
+        Kind::EngineReady { engine, resumed, .. } => {
+            format!("ready   {}{}", engine.as_str(), if *resumed { ", resumed" } else { "" })
+        }
         Kind::EngineRefused { engine, why } => format!("refused {} {}", engine.as_str(), json(why)),
         Kind::EngineLost { engine, why } => format!("lost    {} {}", engine.as_str(), json(why)),
-        Kind::EngineResumed { gap_ms, covered_by, .. } => format!("resumed after {gap_ms} ms, covered by {}", json(covered_by)),
+        Kind::EngineResumed { gap_ms, covered_by, .. } => {
+            format!("resumed after {gap_ms} ms, covered by {}", json(covered_by))
+        }
         Kind::DisclosureHeard { .. } => "disclosure heard".to_owned(),
         Kind::Speaking { n, text } => format!("agent   #{n} begins {text:?}"),
         Kind::Turn(turn) => {
@@ -70,7 +78,9 @@ fn of_entry(kind: &Kind) -> Option<String> {
             let cut = if turn.interrupted { ", cut off" } else { "" };
             format!("{who:<7} #{} said {:?} ({} ms{cut})", turn.n, turn.heard_text, turn.heard_ms)
         }
-        Kind::Interrupted { n, heard_ms, dropped_ms } => format!("cut     #{n} heard {heard_ms} ms, dropped {dropped_ms} ms"),
+        Kind::Interrupted { n, heard_ms, dropped_ms } => {
+            format!("cut     #{n} heard {heard_ms} ms, dropped {dropped_ms} ms")
+        }
         Kind::LinePlayed { line } => format!("line    {line}"),
         Kind::Dtmf { digit } => format!("phone   key {digit}"),
         Kind::ToolCalled { name, arguments, .. } => format!("tool    {name} {arguments}"),
@@ -78,7 +88,11 @@ fn of_entry(kind: &Kind) -> Option<String> {
         Kind::Commanded { command } => format!("command {command}"),
         Kind::StreamEnded { why } => format!("over    {}", json(why)),
         Kind::Gap { what, lost_ms } => format!("gap     {lost_ms} ms of {what}"),
-        Kind::Prepared { .. } | Kind::StreamStarted { .. } | Kind::EngineError { .. } | Kind::NextStep { .. } | Kind::Measured(_) => return None,
+        Kind::Prepared { .. }
+        | Kind::StreamStarted { .. }
+        | Kind::EngineError { .. }
+        | Kind::NextStep { .. }
+        | Kind::Measured(_) => return None,
     })
 }
 

@@ -1,11 +1,11 @@
 //! How a chat opens, is kept in order, ends and is remembered.
 
-use std::time::Duration;
+use crate::line::Line;
+use crate::{BOOK, ms};
 use serde_json::json;
 use sim::evi::fault::Faults;
 use sim::evi::{Ended, EviConfig, Frame, Out, PageRequest, Refused, ResumeWhileOpen, SendRefused};
-use crate::line::Line;
-use crate::{BOOK, ms};
+use std::time::Duration;
 
 #[test]
 fn the_first_message_names_chat_and_group_and_every_socket_has_its_own() {
@@ -103,7 +103,10 @@ fn silence_ends_the_chat_after_a_warning_and_fifteen_seconds_and_an_answer_saves
     line.wait(ms(12_500));
     assert!(line.closing().is_none());
     line.wait(ms(1_000));
-    assert_eq!((&line.first("error")["code"], &line.first("error")["slug"]), (&json!("E0714"), &json!("inactivity_timeout")));
+    assert_eq!(
+        (&line.first("error")["code"], &line.first("error")["slug"]),
+        (&json!("E0714"), &json!("inactivity_timeout"))
+    );
     assert!(matches!(line.closing(), Some(Out::Close { code: 1000, .. })));
 
     let mut line = Line::open(config);
@@ -164,7 +167,10 @@ fn resuming_what_is_unknown_or_not_kept_is_refused() {
     let mut line = Line::open(EviConfig { retention: false, unknown_group_status: 400, ..EviConfig::default() });
     let group = line.message(0)["chat_group_id"].as_str().unwrap().to_owned();
     line.hang_up();
-    assert_eq!(line.reconnect(&format!("/v0/evi/chat?resumed_chat_group_id={group}")).err(), Some(Refused::Status(400)));
+    assert_eq!(
+        line.reconnect(&format!("/v0/evi/chat?resumed_chat_group_id={group}")).err(),
+        Some(Refused::Status(400))
+    );
 }
 
 #[test]
@@ -185,7 +191,12 @@ fn a_resume_while_the_old_socket_lingers_does_what_the_switch_says() {
 
 #[test]
 fn the_door_opens_for_known_keys_paths_and_configurations_only() {
-    let config = EviConfig { api_keys: vec!["key".to_owned()], config_ids: vec!["known".to_owned()], concurrency: Some((1, 429)), ..EviConfig::default() };
+    let config = EviConfig {
+        api_keys: vec!["key".to_owned()],
+        config_ids: vec!["known".to_owned()],
+        concurrency: Some((1, 429)),
+        ..EviConfig::default()
+    };
     let mut line = Line::open_at(config, Faults::none(), 1, "/v0/evi/chat?api_key=key&config_id=known").unwrap();
     let now = line.now;
     let mut knock = |path: &str, key| line.evi.connect(now, path, key).err();

@@ -1,9 +1,9 @@
 //! What goes wrong, exactly where it shall, and again with the same seed.
 
-use sim::evi::fault::{Connection, Fault, Faults, HandshakeFault, Mishap, Moment, Odds, Scripted};
-use sim::evi::{Ended, EviConfig, FinalChunk, Frame, Out, Refused};
 use crate::line::Line;
 use crate::{BOOK, ms};
+use sim::evi::fault::{Connection, Fault, Faults, HandshakeFault, Mishap, Moment, Odds, Scripted};
+use sim::evi::{Ended, EviConfig, FinalChunk, Frame, Out, Refused};
 
 #[test]
 fn late_audio_of_an_interrupted_sentence_comes_once_and_is_counted() {
@@ -46,8 +46,13 @@ fn handshake_faults_happen_to_the_attempts_they_are_meant_for() {
 #[test]
 fn the_socket_drops_exactly_where_the_script_says_in_the_second_sentence() {
     let at = Moment::Spoken { nth: 2, audio: ms(700) };
-    let config = EviConfig { greeting: Some("Good morning, how are you today? It is a pleasure to hear from you again.".to_owned()), ..EviConfig::default() };
-    let mut line = Line::open_at(config.clone(), Faults::scripted([Fault::midway(at, Mishap::Drop).on(1)]), 1, "/v0/evi/chat").unwrap();
+    let config = EviConfig {
+        greeting: Some("Good morning, how are you today? It is a pleasure to hear from you again.".to_owned()),
+        ..EviConfig::default()
+    };
+    let mut line =
+        Line::open_at(config.clone(), Faults::scripted([Fault::midway(at, Mishap::Drop).on(1)]), 1, "/v0/evi/chat")
+            .unwrap();
     line.wait(ms(10_000));
     assert_eq!(line.closing(), Some(Out::Drop));
     let said = &line.record().said;
@@ -55,7 +60,8 @@ fn the_socket_drops_exactly_where_the_script_says_in_the_second_sentence() {
     assert!(line.all("assistant_end").is_empty());
 
     let at = Moment::Sentence { nth: 2, after: ms(700) };
-    let mut line = Line::open_at(config, Faults::scripted([Fault::midway(at, Mishap::Drop).on(1)]), 1, "/v0/evi/chat").unwrap();
+    let mut line =
+        Line::open_at(config, Faults::scripted([Fault::midway(at, Mishap::Drop).on(1)]), 1, "/v0/evi/chat").unwrap();
     line.wait(ms(10_000));
     let begun = line.record().said[1].at.unwrap();
     let (ended, how) = line.record().ended.unwrap();
@@ -100,7 +106,13 @@ fn a_turn_that_fails_is_never_answered_and_the_next_one_is() {
 
 #[test]
 fn forward_tolerance_can_be_tested_with_fields_and_messages_of_no_schema() {
-    let config = EviConfig { extra_fields: 1.0, unknown_messages: 1.0, final_chunk: FinalChunk::Truthful, greeting: Some("Good morning.".to_owned()), ..EviConfig::default() };
+    let config = EviConfig {
+        extra_fields: 1.0,
+        unknown_messages: 1.0,
+        final_chunk: FinalChunk::Truthful,
+        greeting: Some("Good morning.".to_owned()),
+        ..EviConfig::default()
+    };
     let mut line = Line::open(config);
     line.wait(ms(3_000));
     assert!(line.first("audio_output").get("trace").is_some());
@@ -111,7 +123,8 @@ fn forward_tolerance_can_be_tested_with_fields_and_messages_of_no_schema() {
 #[test]
 fn the_same_seed_gives_the_same_conversation_byte_for_byte() {
     let run = |seed| {
-        let mut line = Line::open_at(EviConfig::by_seed(seed), Faults::by_chance(Odds::even(0.05)), seed, "/v0/evi/chat").ok()?;
+        let mut line =
+            Line::open_at(EviConfig::by_seed(seed), Faults::by_chance(Odds::even(0.05)), seed, "/v0/evi/chat").ok()?;
         line.settings();
         for words in [BOOK, "caller-tuesday", "caller-name-alex"] {
             line.say(words);
@@ -130,7 +143,10 @@ fn the_same_seed_gives_the_same_conversation_byte_for_byte() {
 #[test]
 fn arbitrary_frames_never_bring_it_down() {
     let mut rng = fastrand::Rng::with_seed(5);
-    let faults = Faults::scripted([Scripted { connection: Connection::Every, fault: Fault::midway(Moment::Open(ms(50)), Mishap::UnknownType) }]);
+    let faults = Faults::scripted([Scripted {
+        connection: Connection::Every,
+        fault: Fault::midway(Moment::Open(ms(50)), Mishap::UnknownType),
+    }]);
     for _ in 0..300 {
         let mut line = Line::open_at(EviConfig::default(), faults.clone(), 1, "/v0/evi/chat").unwrap();
         for _ in 0..20 {

@@ -65,7 +65,8 @@ impl Line {
 
     /// Offers functions of the client's own.
     pub(crate) fn offer(&mut self, names: &[&str]) {
-        let tools: Vec<Value> = names.iter().map(|name| json!({"type": "function", "name": name, "parameters": "{}"})).collect();
+        let tools: Vec<Value> =
+            names.iter().map(|name| json!({"type": "function", "name": name, "parameters": "{}"})).collect();
         self.text(&json!({"type": "session_settings", "tools": tools}).to_string());
     }
 
@@ -173,7 +174,11 @@ impl Line {
     }
 
     pub(crate) fn all(&self, kind: &str) -> Vec<Value> {
-        self.received.iter().filter(|(_, message)| message["type"] == kind).map(|(_, message)| message.clone()).collect()
+        self.received
+            .iter()
+            .filter(|(_, message)| message["type"] == kind)
+            .map(|(_, message)| message.clone())
+            .collect()
     }
 
     pub(crate) fn first(&self, kind: &str) -> Value {
@@ -187,7 +192,11 @@ impl Line {
 
     /// The types of what came after the first message of this type.
     pub(crate) fn kinds_after(&self, kind: &str) -> Vec<String> {
-        let at = self.received.iter().position(|(_, message)| message["type"] == kind).unwrap_or_else(|| panic!("no {kind}"));
+        let at = self
+            .received
+            .iter()
+            .position(|(_, message)| message["type"] == kind)
+            .unwrap_or_else(|| panic!("no {kind}"));
         self.received[at + 1..].iter().map(|(_, message)| message["type"].as_str().unwrap().to_owned()).collect()
     }
 

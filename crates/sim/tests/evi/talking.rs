@@ -1,10 +1,10 @@
 //! How a conversation goes: understanding, answering, interrupting, tools, pauses.
 
+use crate::line::Line;
+use crate::{BOOK, ms};
 use serde_json::json;
 use sim::evi::fault::Faults;
 use sim::evi::{AssistantInputMode, EviConfig, Out, ProsodyPlace};
-use crate::line::Line;
-use crate::{BOOK, ms};
 
 #[test]
 fn a_booking_is_understood_from_sound_alone_and_answered_in_pairs_of_words_and_sound() {
@@ -53,14 +53,16 @@ fn the_callers_clock_is_the_audio_not_the_wall() {
 #[test]
 fn interim_transcripts_come_only_when_asked_for() {
     let mut plain = Line::open(EviConfig::default());
-    let mut verbose = Line::open_at(EviConfig::default(), Faults::none(), 1, "/v0/evi/chat?verbose_transcription=true").unwrap();
+    let mut verbose =
+        Line::open_at(EviConfig::default(), Faults::none(), 1, "/v0/evi/chat?verbose_transcription=true").unwrap();
     for line in [&mut plain, &mut verbose] {
         line.settings();
         line.say(BOOK);
         line.listen(ms(4_000));
     }
     assert!(plain.all("user_message").iter().all(|message| message["interim"] == false));
-    let interim: Vec<_> = verbose.all("user_message").into_iter().filter(|message| message["interim"] == true).collect();
+    let interim: Vec<_> =
+        verbose.all("user_message").into_iter().filter(|message| message["interim"] == true).collect();
     assert!(!interim.is_empty());
     assert!(interim[0]["models"].get("prosody").is_none());
 }
@@ -109,7 +111,8 @@ fn typed_input_is_answered_like_speech_without_expressions() {
 #[test]
 fn assistant_input_is_spoken_behind_or_instead_of_what_runs() {
     for (mode, expected) in [(AssistantInputMode::Queues, false), (AssistantInputMode::Interrupts, true)] {
-        let mut line = Line::open(EviConfig { assistant_input: mode, speed: 1, chunks_per_sentence: 8, ..EviConfig::default() });
+        let mut line =
+            Line::open(EviConfig { assistant_input: mode, speed: 1, chunks_per_sentence: 8, ..EviConfig::default() });
         line.text(r#"{"type":"assistant_input","text":"This call is recorded. Please stay on the line."}"#);
         line.listen_until("audio_output");
         line.text(r#"{"type":"assistant_input","text":"One moment please."}"#);
@@ -125,12 +128,17 @@ fn assistant_input_is_spoken_behind_or_instead_of_what_runs() {
 fn a_tool_call_blocks_the_turn_until_it_is_answered() {
     let mut line = Line::open(EviConfig::default());
     line.offer(&["record_booking", "hang_up"]);
-    for words in ["I'd like to book an appointment.", "Tuesday at ten, please.", "My name is Alex Morgan.", "Yes, that's right."] {
+    for words in
+        ["I'd like to book an appointment.", "Tuesday at ten, please.", "My name is Alex Morgan.", "Yes, that's right."]
+    {
         line.text(&json!({"type": "user_input", "text": words}).to_string());
         line.listen(ms(4_000));
     }
     let call = line.first("tool_call");
-    assert_eq!((&call["name"], &call["response_required"], &call["tool_type"]), (&json!("record_booking"), &json!(true), &json!("function")));
+    assert_eq!(
+        (&call["name"], &call["response_required"], &call["tool_type"]),
+        (&json!("record_booking"), &json!(true), &json!("function"))
+    );
     assert!(serde_json::from_str::<serde_json::Value>(call["parameters"].as_str().unwrap()).unwrap().is_object());
     let ends = line.all("assistant_end").len();
     line.listen(ms(10_000));
@@ -149,7 +157,9 @@ fn a_tool_call_blocks_the_turn_until_it_is_answered() {
 fn patience_with_a_tool_can_end() {
     let mut line = Line::open(EviConfig { tool_patience: Some(ms(2_000)), ..EviConfig::default() });
     line.offer(&["record_booking"]);
-    for words in ["I'd like to book an appointment.", "Tuesday at ten, please.", "My name is Alex Morgan.", "Yes, that's right."] {
+    for words in
+        ["I'd like to book an appointment.", "Tuesday at ten, please.", "My name is Alex Morgan.", "Yes, that's right."]
+    {
         line.text(&json!({"type": "user_input", "text": words}).to_string());
         line.listen(ms(4_000));
     }
@@ -170,7 +180,11 @@ fn the_builtin_hang_up_closes_the_socket_after_the_goodbye() {
 #[test]
 fn expression_of_its_own_voice_is_where_the_switch_says() {
     let run = |place| {
-        let mut line = Line::open(EviConfig { prosody: place, greeting: Some("Good morning.".to_owned()), ..EviConfig::default() });
+        let mut line = Line::open(EviConfig {
+            prosody: place,
+            greeting: Some("Good morning.".to_owned()),
+            ..EviConfig::default()
+        });
         line.wait(ms(3_000));
         (line.first("assistant_message")["models"].get("prosody").is_some(), line.all("assistant_prosody").len())
     };

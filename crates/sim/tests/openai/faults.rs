@@ -1,12 +1,12 @@
 //! What goes wrong, exactly where it shall, and again with the same seed.
 
-use std::time::Duration;
+use crate::line::{Line, PATH, TELEPHONE};
+use crate::{BOOK, ms};
 use serde_json::{Value, json};
 use sim::openai::fault::{Fault, Faults, Mishap, Moment, Odds};
 use sim::openai::{Ended, OpenAiConfig, Out, Outcome};
+use std::time::Duration;
 use wire::openai::response::StatusReason;
-use crate::line::{Line, PATH, TELEPHONE};
-use crate::{BOOK, ms};
 
 #[test]
 fn responses_fail_and_stay_incomplete_as_configured() {
@@ -19,9 +19,18 @@ fn responses_fail_and_stay_incomplete_as_configured() {
     line.send(&json!({"type": "response.create", "response": {"max_output_tokens": 10}}));
     line.listen(ms(4_000));
     let done: Vec<Value> = line.all("response.done").iter().map(|done| done["response"].clone()).collect();
-    assert_eq!((&done[0]["status"], &done[0]["status_details"]["error"]["code"]), (&json!("failed"), &json!("inference_rate_limit_exceeded")));
-    assert_eq!((&done[1]["status"], &done[1]["status_details"]["reason"]), (&json!("incomplete"), &json!("content_filter")));
-    assert_eq!((&done[2]["status"], &done[2]["status_details"]["reason"]), (&json!("incomplete"), &json!("max_output_tokens")));
+    assert_eq!(
+        (&done[0]["status"], &done[0]["status_details"]["error"]["code"]),
+        (&json!("failed"), &json!("inference_rate_limit_exceeded"))
+    );
+    assert_eq!(
+        (&done[1]["status"], &done[1]["status_details"]["reason"]),
+        (&json!("incomplete"), &json!("content_filter"))
+    );
+    assert_eq!(
+        (&done[2]["status"], &done[2]["status_details"]["reason"]),
+        (&json!("incomplete"), &json!("max_output_tokens"))
+    );
     let said = &line.record().said;
     assert!(said[0].sent_ms < said[0].whole_ms);
     assert_eq!(said[1].sent_ms, 500, "ten tokens are half a second");
@@ -41,7 +50,9 @@ fn a_failed_transcription_is_reported_in_its_place() {
 #[test]
 fn the_socket_drops_exactly_where_the_script_says() {
     let at = Moment::Spoken { nth: 2, audio: ms(700) };
-    let mut line = Line::open_at(OpenAiConfig::default(), Faults::scripted([Fault::midway(at, Mishap::Drop).on(1)]), 1, PATH).unwrap();
+    let mut line =
+        Line::open_at(OpenAiConfig::default(), Faults::scripted([Fault::midway(at, Mishap::Drop).on(1)]), 1, PATH)
+            .unwrap();
     line.send(&serde_json::from_str(TELEPHONE).unwrap());
     let text = "Good morning, how are you today? It is a pleasure to hear from you again.";
     line.send(&json!({"type": "response.create", "response": {"instructions": format!("Say this: {text}")}}));
@@ -79,7 +90,8 @@ fn odd_frames_huge_messages_and_late_audio_come_when_they_are_due() {
 #[test]
 fn the_same_seed_gives_the_same_conversation_byte_for_byte() {
     let run = |seed| {
-        let mut line = Line::open_at(OpenAiConfig::by_seed(seed), Faults::by_chance(Odds::even(0.05)), seed, PATH).ok()?;
+        let mut line =
+            Line::open_at(OpenAiConfig::by_seed(seed), Faults::by_chance(Odds::even(0.05)), seed, PATH).ok()?;
         line.send(&serde_json::from_str(TELEPHONE).unwrap());
         for words in [BOOK, "caller-tuesday", "caller-name-alex"] {
             line.say(words);

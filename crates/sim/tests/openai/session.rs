@@ -1,18 +1,21 @@
 //! How a session opens, is set up, kept and ended.
 
-use std::time::Duration;
+use crate::line::{Line, PATH};
+use crate::{BOOK, ms};
 use serde_json::{Value, json};
 use sim::openai::fault::{Fault, Faults, HandshakeFault};
 use sim::openai::{OpenAi, OpenAiConfig, Out, Refused};
-use crate::line::{Line, PATH};
-use crate::{BOOK, ms};
+use std::time::Duration;
 
 #[test]
 fn the_first_event_shows_the_servers_defaults() {
     let line = Line::open_at(OpenAiConfig::default(), Faults::none(), 1, PATH).unwrap();
     let session = &line.event(0)["session"];
     assert_eq!(line.event(0)["type"], "session.created");
-    assert_eq!((&session["type"], &session["object"], &session["model"]), (&json!("realtime"), &json!("realtime.session"), &json!("gpt-realtime-2.1")));
+    assert_eq!(
+        (&session["type"], &session["object"], &session["model"]),
+        (&json!("realtime"), &json!("realtime.session"), &json!("gpt-realtime-2.1"))
+    );
     assert_eq!(session["audio"]["input"]["format"], json!({"type": "audio/pcm", "rate": 24_000}));
     assert_eq!(session["audio"]["input"]["turn_detection"]["type"], "server_vad");
     assert_eq!(session["expires_at"], 1_790_003_600_u64);
@@ -20,7 +23,8 @@ fn the_first_event_shows_the_servers_defaults() {
 
 #[test]
 fn the_door_opens_with_a_key_and_a_model_only() {
-    let mut openai = OpenAi::new(OpenAiConfig { models: vec!["m".to_owned()], ..OpenAiConfig::default() }, Faults::none(), 1);
+    let mut openai =
+        OpenAi::new(OpenAiConfig { models: vec!["m".to_owned()], ..OpenAiConfig::default() }, Faults::none(), 1);
     let now = std::time::Instant::now();
     assert_eq!(openai.connect(now, "/v1/realtime?model=m", None), Err(Refused::Status(401)));
     assert_eq!(openai.connect(now, "/v1/realtime", Some("k")), Err(Refused::Status(400)));
@@ -97,7 +101,10 @@ fn the_client_may_commit_by_itself_but_not_nothing() {
     line.send(&json!({"type": "input_audio_buffer.commit"}));
     line.listen(ms(2_000));
     assert!(line.all("response.created").is_empty(), "nothing is automatic");
-    assert_eq!(line.first("conversation.item.input_audio_transcription.completed")["transcript"], "I'd like to book an appointment.");
+    assert_eq!(
+        line.first("conversation.item.input_audio_transcription.completed")["transcript"],
+        "I'd like to book an appointment."
+    );
     line.send(&json!({"type": "response.create"}));
     line.listen_until("response.done");
     line.send(&json!({"type": "input_audio_buffer.clear"}));
@@ -121,8 +128,10 @@ fn a_session_ends_at_its_age_without_warning_or_with_an_error_first() {
 #[test]
 fn history_of_an_earlier_session_is_taken_up() {
     let mut line = Line::open(OpenAiConfig::default());
-    let item = |role: &str, kind: &str, text: &str| json!({"type": "conversation.item.create", "item":
-        {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}});
+    let item = |role: &str, kind: &str, text: &str| {
+        json!({"type": "conversation.item.create", "item":
+        {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}})
+    };
     line.send(&item("user", "input_text", "I'd like to book an appointment."));
     line.send(&item("assistant", "output_text", "We have Tuesday at ten or Thursday at three."));
     line.send(&item("user", "input_text", "Tuesday at ten, please."));
@@ -134,7 +143,10 @@ fn history_of_an_earlier_session_is_taken_up() {
     fresh.send(&json!({"type": "response.create"}));
     fresh.listen_until("response.done");
     assert_ne!(line.record().said[0].text, fresh.record().said[0].text);
-    assert_eq!(line.all("conversation.item.done")[1]["previous_item_id"], line.all("conversation.item.done")[0]["item"]["id"]);
+    assert_eq!(
+        line.all("conversation.item.done")[1]["previous_item_id"],
+        line.all("conversation.item.done")[0]["item"]["id"]
+    );
 }
 
 #[test]
@@ -158,7 +170,8 @@ fn every_event_reads_back_through_our_own_parser() {
     line.say(BOOK);
     line.listen(ms(6_000));
     for text in &line.raw {
-        let message = wire::openai::server::ServerMessage::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let message =
+            wire::openai::server::ServerMessage::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
         assert!(!matches!(message.event, wire::openai::server::ServerEvent::Unknown(_)), "{text}");
         assert!(message.event_id.starts_with("event_"));
     }

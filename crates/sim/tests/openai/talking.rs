@@ -1,10 +1,10 @@
 //! How a conversation goes: hearing, answering, cancelling, tools, silence.
 
-use serde_json::{Value, json};
-use sim::openai::fault::Faults;
-use sim::openai::OpenAiConfig;
 use crate::line::{Line, PATH, TELEPHONE, decoded};
 use crate::{BOOK, ms};
+use serde_json::{Value, json};
+use sim::openai::OpenAiConfig;
+use sim::openai::fault::Faults;
 
 fn slow() -> OpenAiConfig {
     OpenAiConfig { speed: 1, ..OpenAiConfig::default() }
@@ -26,9 +26,16 @@ fn the_callers_speech_is_heard_committed_transcribed_and_answered() {
     assert_eq!(line.first("input_audio_buffer.committed")["item_id"], item);
     assert_eq!(line.first("conversation.item.added")["item"]["id"], item);
     let transcript = line.first("conversation.item.input_audio_transcription.completed");
-    assert_eq!((&transcript["item_id"], transcript["transcript"].as_str()), (&item, Some("I'd like to book an appointment.")));
+    assert_eq!(
+        (&transcript["item_id"], transcript["transcript"].as_str()),
+        (&item, Some("I'd like to book an appointment."))
+    );
     assert_eq!(transcript["usage"]["type"], "duration");
-    let deltas: String = line.all("conversation.item.input_audio_transcription.delta").iter().map(|delta| delta["delta"].as_str().unwrap().to_owned()).collect();
+    let deltas: String = line
+        .all("conversation.item.input_audio_transcription.delta")
+        .iter()
+        .map(|delta| delta["delta"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(deltas, "I'd like to book an appointment.");
     let done = line.first("response.done");
     assert_eq!(done["response"]["status"], "completed");
@@ -43,9 +50,23 @@ fn a_response_follows_the_published_order_and_its_sound_is_the_speech() {
         line.send(&json!({"type": "response.create", "response": {"instructions": "Say exactly this: Good morning."}}));
         line.listen_until("response.done");
         line.listen(ms(100));
-        line.in_order(&["response.created", "response.output_item.added", "conversation.item.added", "response.content_part.added",
-            "response.output_audio.delta", "response.output_audio.done", "response.content_part.done", "response.output_item.done", "response.done"]);
-        line.in_order(&["response.content_part.added", "response.output_audio_transcript.delta", "response.output_audio_transcript.done", "response.content_part.done"]);
+        line.in_order(&[
+            "response.created",
+            "response.output_item.added",
+            "conversation.item.added",
+            "response.content_part.added",
+            "response.output_audio.delta",
+            "response.output_audio.done",
+            "response.content_part.done",
+            "response.output_item.done",
+            "response.done",
+        ]);
+        line.in_order(&[
+            "response.content_part.added",
+            "response.output_audio_transcript.delta",
+            "response.output_audio_transcript.done",
+            "response.content_part.done",
+        ]);
         line.in_order(&["response.output_item.done", "conversation.item.done"]);
         assert_eq!(line.sound(), call::audio::mulaw::encoded(&sim::speech::speak("Good morning.", 8_000).samples));
         assert_eq!(line.first("response.output_audio_transcript.done")["transcript"], "Good morning.");
@@ -94,7 +115,12 @@ fn speech_cancels_the_running_response_with_all_its_closing_events() {
     let done = line.first("response.done");
     assert_eq!(done["response"]["status"], "cancelled");
     assert_eq!(done["response"]["status_details"]["reason"], "turn_detected");
-    line.in_order(&["input_audio_buffer.speech_started", "response.content_part.done", "response.output_item.done", "response.done"]);
+    line.in_order(&[
+        "input_audio_buffer.speech_started",
+        "response.content_part.done",
+        "response.output_item.done",
+        "response.done",
+    ]);
     assert_eq!(line.first("response.output_item.done")["item"]["status"], "incomplete");
     let sound = line.sound().len();
     line.listen(ms(300));
@@ -124,7 +150,10 @@ fn a_client_can_cancel_but_not_what_has_not_begun() {
     assert_eq!(line.refused(&json!({"type": "response.cancel"}))["code"], "response_cancel_not_active");
     line.listen_until("response.output_audio.delta");
     let id = line.first("response.created")["response"]["id"].clone();
-    assert_eq!(line.refused(&json!({"type": "response.cancel", "response_id": "resp_other"}))["code"], "response_cancel_not_active");
+    assert_eq!(
+        line.refused(&json!({"type": "response.cancel", "response_id": "resp_other"}))["code"],
+        "response_cancel_not_active"
+    );
     line.send(&json!({"type": "response.cancel", "response_id": id}));
     assert_eq!(line.first("response.done")["response"]["status_details"]["reason"], "client_cancelled");
 }
@@ -134,7 +163,10 @@ fn only_one_response_runs_at_a_time() {
     let mut line = Line::open(slow());
     line.send(&json!({"type": "response.create"}));
     let error = line.refused(&json!({"type": "response.create", "event_id": "second"}));
-    assert_eq!((error["code"].as_str(), error["event_id"].as_str()), (Some("conversation_already_has_active_response"), Some("second")));
+    assert_eq!(
+        (error["code"].as_str(), error["event_id"].as_str()),
+        (Some("conversation_already_has_active_response"), Some("second"))
+    );
     line.listen_until("response.done");
     assert_eq!(line.all("response.created").len(), 1);
 }
@@ -170,17 +202,29 @@ fn a_tool_is_called_answered_and_spoken_about_only_when_asked() {
     let mut line = Line::open(OpenAiConfig::default());
     line.send(&json!({"type": "session.update", "session": {"type": "realtime", "tools": [
         {"type": "function", "name": "record_booking", "parameters": {"type": "object"}}]}}));
-    for words in ["I'd like to book an appointment.", "Tuesday at ten, please.", "My name is Alex Morgan.", "Yes, that's right."] {
+    for words in
+        ["I'd like to book an appointment.", "Tuesday at ten, please.", "My name is Alex Morgan.", "Yes, that's right."]
+    {
         line.send(&json!({"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": [{"type": "input_text", "text": words}]}}));
         line.send(&json!({"type": "response.create"}));
         line.listen(ms(4_000));
     }
     let done = line.first("response.function_call_arguments.done");
-    let deltas: String = line.all("response.function_call_arguments.delta").iter().map(|delta| delta["delta"].as_str().unwrap().to_owned()).collect();
+    let deltas: String = line
+        .all("response.function_call_arguments.delta")
+        .iter()
+        .map(|delta| delta["delta"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(done["arguments"], deltas.as_str());
     assert_eq!(done["name"], "record_booking");
     let last = line.all("response.done").last().unwrap().clone();
-    let call = last["response"]["output"].as_array().unwrap().iter().find(|item| item["type"] == "function_call").unwrap().clone();
+    let call = last["response"]["output"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|item| item["type"] == "function_call")
+        .unwrap()
+        .clone();
     assert_eq!((&call["call_id"], &call["status"]), (&done["call_id"], &json!("completed")));
     let output = |id: &Value| json!({"type": "conversation.item.create", "item": {"type": "function_call_output", "call_id": id, "output": "{\"ok\":true}"}});
     assert_eq!(line.refused(&output(&json!("call_other")))["param"], "item.call_id");

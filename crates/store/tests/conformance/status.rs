@@ -77,7 +77,10 @@ async fn of_a_call_that_nobody_answered_the_network_knows_best_why() {
 async fn an_end_in_whole_seconds_is_not_before_the_beginning() {
     let world = World::new().await;
     let (call, _) = world.inbound().await;
-    let early = store::StatusFact { at: call.created_at.before(std::time::Duration::from_millis(400)), ..fact(Status::Completed, 0) };
+    let early = store::StatusFact {
+        at: call.created_at.before(std::time::Duration::from_millis(400)),
+        ..fact(Status::Completed, 0)
+    };
     world.store.record_status(call.id, early).await.unwrap();
     assert_eq!(world.store.call(call.id).await.unwrap().ended_at, Some(call.created_at));
 }

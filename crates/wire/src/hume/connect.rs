@@ -317,7 +317,11 @@ mod tests {
             session_settings: ConnectSettings {
                 audio: Some(AudioConfiguration::telephone()),
                 context: Some(Context { kind: Some(ContextKind::Persistent), text: "hello world".into() }),
-                variables: [("name".to_owned(), Variable::from("Ann")), ("age".to_owned(), Variable::Number(30.into()))].into(),
+                variables: [
+                    ("name".to_owned(), Variable::from("Ann")),
+                    ("age".to_owned(), Variable::Number(30.into())),
+                ]
+                .into(),
                 ..ConnectSettings::default()
             },
         };
@@ -362,7 +366,8 @@ mod tests {
 
     #[test]
     fn booleans_are_read_in_any_case_and_unset_parameters_may_be_empty() {
-        let connect = Connect::from_query("verbose_transcription=True&allow_connection=false&config_id=&access_token=").unwrap();
+        let connect =
+            Connect::from_query("verbose_transcription=True&allow_connection=false&config_id=&access_token=").unwrap();
         assert!(connect.verbose_transcription && !connect.allow_connection);
         assert_eq!(connect.config_id, None);
     }

@@ -393,7 +393,10 @@ mod tests {
         let whole = ChatGroupWithChats { group, page, chats_page: Vec::new() };
         let again: ChatGroupWithChats = serde_json::from_str(&serde_json::to_string(&whole).unwrap()).unwrap();
         assert_eq!(again, whole);
-        let audio: AudioReconstruction = serde_json::from_str(r#"{"id":"c","user_id":"u","status":"IN_PROGRESS","modified_at":1700000000123,"filename":null}"#).unwrap();
+        let audio: AudioReconstruction = serde_json::from_str(
+            r#"{"id":"c","user_id":"u","status":"IN_PROGRESS","modified_at":1700000000123,"filename":null}"#,
+        )
+        .unwrap();
         assert_eq!(audio.status, ReconstructionStatus::InProgress);
     }
 }

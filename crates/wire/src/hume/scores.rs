@@ -12,12 +12,54 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The 48 dimensions, spelled and ordered as EVI sends them; they are also in ascending order.
 pub const EMOTIONS: [&str; 48] = [
-    "Admiration", "Adoration", "Aesthetic Appreciation", "Amusement", "Anger", "Anxiety", "Awe", "Awkwardness",
-    "Boredom", "Calmness", "Concentration", "Confusion", "Contemplation", "Contempt", "Contentment", "Craving",
-    "Desire", "Determination", "Disappointment", "Disgust", "Distress", "Doubt", "Ecstasy", "Embarrassment",
-    "Empathic Pain", "Entrancement", "Envy", "Excitement", "Fear", "Guilt", "Horror", "Interest",
-    "Joy", "Love", "Nostalgia", "Pain", "Pride", "Realization", "Relief", "Romance",
-    "Sadness", "Satisfaction", "Shame", "Surprise (negative)", "Surprise (positive)", "Sympathy", "Tiredness", "Triumph",
+    "Admiration",
+    "Adoration",
+    "Aesthetic Appreciation",
+    "Amusement",
+    "Anger",
+    "Anxiety",
+    "Awe",
+    "Awkwardness",
+    "Boredom",
+    "Calmness",
+    "Concentration",
+    "Confusion",
+    "Contemplation",
+    "Contempt",
+    "Contentment",
+    "Craving",
+    "Desire",
+    "Determination",
+    "Disappointment",
+    "Disgust",
+    "Distress",
+    "Doubt",
+    "Ecstasy",
+    "Embarrassment",
+    "Empathic Pain",
+    "Entrancement",
+    "Envy",
+    "Excitement",
+    "Fear",
+    "Guilt",
+    "Horror",
+    "Interest",
+    "Joy",
+    "Love",
+    "Nostalgia",
+    "Pain",
+    "Pride",
+    "Realization",
+    "Relief",
+    "Romance",
+    "Sadness",
+    "Satisfaction",
+    "Shame",
+    "Surprise (negative)",
+    "Surprise (positive)",
+    "Sympathy",
+    "Tiredness",
+    "Triumph",
 ];
 
 /// More dimensions than this are not kept: there are 48, and a message that brings thousands is not about a voice.
@@ -136,7 +178,8 @@ mod tests {
 
     #[test]
     fn order_survives_json_and_nulls_are_left_out() {
-        let scores: Scores = serde_json::from_str(r#"{"Triumph":0.1,"Admiration":0.25,"Joy":null,"Sympathy":1}"#).unwrap();
+        let scores: Scores =
+            serde_json::from_str(r#"{"Triumph":0.1,"Admiration":0.25,"Joy":null,"Sympathy":1}"#).unwrap();
         assert_eq!(serde_json::to_string(&scores).unwrap(), r#"{"Triumph":0.1,"Admiration":0.25,"Sympathy":1.0}"#);
     }
 

@@ -154,7 +154,11 @@ pub struct AudioOutput<'a> {
 impl std::fmt::Debug for AudioOutput<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { id, index, data, is_final_chunk, custom_session_id: _ } = self;
-        write!(formatter, "AudioOutput {{ id: {id:?}, index: {index}, data: {} bytes, is_final_chunk: {is_final_chunk:?} }}", data.len())
+        write!(
+            formatter,
+            "AudioOutput {{ id: {id:?}, index: {index}, data: {} bytes, is_final_chunk: {is_final_chunk:?} }}",
+            data.len()
+        )
     }
 }
 
@@ -374,7 +378,8 @@ impl<'a> ServerMessage<'a> {
     /// The message as text.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("maps have string keys and numbers are finite, so JSON can always be written")
+        serde_json::to_string(self)
+            .expect("maps have string keys and numbers are finite, so JSON can always be written")
     }
 }
 

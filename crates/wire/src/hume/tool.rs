@@ -152,7 +152,10 @@ mod tests {
 
     #[test]
     fn a_call_without_its_optional_fields_is_ours_and_waits() {
-        let call: ToolCall = serde_json::from_str(r#"{"type":"tool_call","tool_call_id":"c","name":"n","parameters":null,"response_required":null}"#).unwrap();
+        let call: ToolCall = serde_json::from_str(
+            r#"{"type":"tool_call","tool_call_id":"c","name":"n","parameters":null,"response_required":null}"#,
+        )
+        .unwrap();
         assert_eq!(call.tool_type, ToolType::Function);
         assert!(call.response_required);
         assert_eq!(call.parameters, "");
@@ -160,7 +163,10 @@ mod tests {
 
     #[test]
     fn a_kind_of_tool_that_came_later_is_not_ours() {
-        let call: ToolCall = serde_json::from_str(r#"{"tool_call_id":"c","name":"n","parameters":"{}","tool_type":"mcp","response_required":false}"#).unwrap();
+        let call: ToolCall = serde_json::from_str(
+            r#"{"tool_call_id":"c","name":"n","parameters":"{}","tool_type":"mcp","response_required":false}"#,
+        )
+        .unwrap();
         assert_eq!(call.tool_type, ToolType::Other);
         assert!(!call.response_required);
     }

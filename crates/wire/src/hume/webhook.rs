@@ -307,12 +307,21 @@ mod tests {
             custom_session_id: Some("call-1".into()),
             ..ChatRef::default()
         };
-        let started = ChatStarted { chat: chat.clone(), start_time: 1_700_000_000_123, chat_start_type: ChatStartType::ResumedChatGroup };
+        let started = ChatStarted {
+            chat: chat.clone(),
+            start_time: 1_700_000_000_123,
+            chat_start_type: ChatStartType::ResumedChatGroup,
+        };
         let text = serde_json::to_string(&started).unwrap();
         insta::assert_snapshot!(text, @r#"{"event_name":"chat_started","chat_group_id":"g","chat_id":"c","config_id":null,"caller_number":null,"custom_session_id":"call-1","twilio_metadata":null,"start_time":1700000000123,"chat_start_type":"resumed_chat_group"}"#);
         assert_eq!(Webhook::parse(text.as_bytes()), Ok(Webhook::ChatStarted(started)));
 
-        let ended = ChatEnded { chat: chat.clone(), end_time: 1_700_000_060_123, duration_seconds: 60, end_reason: EndReason::UserEnded };
+        let ended = ChatEnded {
+            chat: chat.clone(),
+            end_time: 1_700_000_060_123,
+            duration_seconds: 60,
+            end_reason: EndReason::UserEnded,
+        };
         let text = serde_json::to_string(&ended).unwrap();
         insta::assert_snapshot!(text, @r#"{"event_name":"chat_ended","chat_group_id":"g","chat_id":"c","config_id":null,"caller_number":null,"custom_session_id":"call-1","twilio_metadata":null,"end_time":1700000060123,"duration_seconds":60,"end_reason":"USER_ENDED"}"#);
         assert_eq!(Webhook::parse(text.as_bytes()), Ok(Webhook::ChatEnded(ended)));

@@ -83,7 +83,9 @@ fn host(authority: &str) -> Option<&str> {
 /// Whether traffic to this host stays on this machine.
 fn is_loopback(host: &str) -> bool {
     let name = host.to_ascii_lowercase();
-    name == "localhost" || name.ends_with(".localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -114,7 +116,17 @@ mod tests {
         assert_eq!(origin("https://example.org?key=1"), Err(BaseUrlError::Excess));
         assert_eq!(origin("https://example.org/a b"), Err(BaseUrlError::Excess));
         assert_eq!(origin("ftp://example.org"), Err(BaseUrlError::Scheme));
-        for text in ["", "https://", "https://:443", "https://a:b", "https://a:70000", "https://a:+1", "https://[::1", "https://[x]", "https://[::1]x"] {
+        for text in [
+            "",
+            "https://",
+            "https://:443",
+            "https://a:b",
+            "https://a:70000",
+            "https://a:+1",
+            "https://[::1",
+            "https://[x]",
+            "https://[::1]x",
+        ] {
             assert_eq!(origin(text), Err(BaseUrlError::Host), "{text}");
         }
     }

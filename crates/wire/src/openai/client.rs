@@ -182,7 +182,8 @@ impl ClientEvent<'_> {
     /// The message as text, without an id of its own.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("maps have string keys and numbers are finite, so JSON can always be written")
+        serde_json::to_string(self)
+            .expect("maps have string keys and numbers are finite, so JSON can always be written")
     }
 }
 
@@ -196,7 +197,8 @@ impl<'a> ClientMessage<'a> {
     /// The message as text.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("maps have string keys and numbers are finite, so JSON can always be written")
+        serde_json::to_string(self)
+            .expect("maps have string keys and numbers are finite, so JSON can always be written")
     }
 }
 

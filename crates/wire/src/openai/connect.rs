@@ -45,10 +45,14 @@ mod tests {
     #[test]
     fn the_base_url_may_be_written_with_or_without_its_path() {
         let expected = "wss://api.openai.com/v1/realtime?model=gpt-realtime-2.1";
-        for base in [DEFAULT_BASE_URL, "https://api.openai.com", "https://api.openai.com/", "wss://api.openai.com/v1/"] {
+        for base in [DEFAULT_BASE_URL, "https://api.openai.com", "https://api.openai.com/", "wss://api.openai.com/v1/"]
+        {
             assert_eq!(socket_url(base, "gpt-realtime-2.1").unwrap(), expected, "{base}");
         }
-        assert_eq!(socket_url("http://127.0.0.1:9000/sim/openai/v1", "m").unwrap(), "ws://127.0.0.1:9000/sim/openai/v1/realtime?model=m");
+        assert_eq!(
+            socket_url("http://127.0.0.1:9000/sim/openai/v1", "m").unwrap(),
+            "ws://127.0.0.1:9000/sim/openai/v1/realtime?model=m"
+        );
         assert_eq!(socket_url("http://api.example.org", "m"), Err(BaseUrlError::NotEncrypted));
     }
 

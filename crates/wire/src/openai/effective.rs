@@ -216,7 +216,9 @@ mod tests {
         assert_eq!(session.audio.input.format, Some(AudioFormat::Pcmu));
         assert!(matches!(session.audio.input.turn_detection, Some(TurnDetection::ServerVad(_))));
 
-        session.apply(&update(json!({"type": "realtime", "instructions": "", "audio": {"input": {"turn_detection": null}}})));
+        session.apply(&update(
+            json!({"type": "realtime", "instructions": "", "audio": {"input": {"turn_detection": null}}}),
+        ));
         assert_eq!(session.instructions.as_deref(), Some(""));
         assert_eq!(session.audio.input.turn_detection, None);
         assert_eq!(session.audio.input.format, Some(AudioFormat::Pcmu));

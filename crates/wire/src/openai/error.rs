@@ -159,7 +159,9 @@ impl ErrorCode {
             | Self::InvalidItemId
             | Self::RateLimitExceeded => Severity::Recoverable,
             Self::SessionExpired => Severity::SessionOver,
-            Self::InsufficientQuota | Self::InvalidApiKey | Self::AccountDeactivated | Self::BillingHardLimit => Severity::Fatal,
+            Self::InsufficientQuota | Self::InvalidApiKey | Self::AccountDeactivated | Self::BillingHardLimit => {
+                Severity::Fatal
+            }
         }
     }
 }
@@ -185,7 +187,10 @@ mod tests {
     #[test]
     fn a_late_cancel_is_recognised_by_code_or_by_wording() {
         assert!(ErrorDetail::invalid_request(ErrorCode::ResponseCancelNotActive, "x").is_idle_cancel());
-        assert!(ErrorDetail { message: "Cancellation failed: no active response found".into(), ..ErrorDetail::default() }.is_idle_cancel());
+        assert!(
+            ErrorDetail { message: "Cancellation failed: no active response found".into(), ..ErrorDetail::default() }
+                .is_idle_cancel()
+        );
         assert!(!ErrorDetail::invalid_request(ErrorCode::CommitEmpty, "x").is_idle_cancel());
     }
 

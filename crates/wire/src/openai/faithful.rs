@@ -21,7 +21,11 @@ pub(crate) enum Difference {
 /// and no difference.
 ///
 /// `nullable` decides, by a field's own name, whether a `null` may be read as absent.
-pub(crate) fn first_difference(received: &Value, understood: &Value, nullable: &dyn Fn(&str) -> bool) -> Option<Difference> {
+pub(crate) fn first_difference(
+    received: &Value,
+    understood: &Value,
+    nullable: &dyn Fn(&str) -> bool,
+) -> Option<Difference> {
     at(received, understood, nullable, "")
 }
 
@@ -41,8 +45,9 @@ fn at(received: &Value, understood: &Value, nullable: &dyn Fn(&str) -> bool, pat
         if received.len() != understood.len() {
             return Some(Difference::Value(path.to_owned()));
         }
-        return (received.iter().zip(understood).enumerate())
-            .find_map(|(index, (received, understood))| at(received, understood, nullable, &format!("{path}[{index}]")));
+        return (received.iter().zip(understood).enumerate()).find_map(|(index, (received, understood))| {
+            at(received, understood, nullable, &format!("{path}[{index}]"))
+        });
     }
     let same = received == understood || (received.is_number() && received.as_f64() == understood.as_f64());
     (!same).then(|| Difference::Value(path.to_owned()))

@@ -94,7 +94,9 @@ mod tests {
 
     #[test]
     fn absent_null_and_misshapen_fields_read_as_nothing() {
-        for text in ["{}", r#"{"flag":null,"word":null,"words":null,"count":null}"#, r#"{"word":7,"words":7,"count":"x"}"#] {
+        for text in
+            ["{}", r#"{"flag":null,"word":null,"words":null,"count":null}"#, r#"{"word":7,"words":7,"count":"x"}"#]
+        {
             let sample = read(text);
             assert!(!sample.flag && sample.word.is_none() && sample.words.is_empty() && sample.count == 0, "{text}");
         }

@@ -93,7 +93,8 @@ fn write_failure<S: Serializer>(error: &Option<ErrorDetail>, serializer: S) -> R
         code: Option<&'a str>,
         message: &'a str,
     }
-    let failure = error.as_ref().map(|error| Failure { kind: &error.kind, code: error.code.as_deref(), message: &error.message });
+    let failure =
+        error.as_ref().map(|error| Failure { kind: &error.kind, code: error.code.as_deref(), message: &error.message });
     failure.serialize(serializer)
 }
 

@@ -208,6 +208,7 @@ impl<'a> ServerMessage<'a> {
     /// The message as text.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("maps have string keys and numbers are finite, so JSON can always be written")
+        serde_json::to_string(self)
+            .expect("maps have string keys and numbers are finite, so JSON can always be written")
     }
 }

@@ -43,9 +43,11 @@ impl<'a> ClientMessage<'a> {
         if let Ok(Append { kind: AppendKind::Append, audio, event_id }) = serde_json::from_str(text) {
             return Ok(Self { event: ClientEvent::Append { audio }, event_id });
         }
-        let mut received: Value =
-            serde_json::from_str(text).map_err(|_| invalid(ErrorCode::InvalidEvent, None, "the message is not valid JSON"))?;
-        let fields = received.as_object_mut().ok_or_else(|| invalid(ErrorCode::InvalidEvent, None, "the message is not an object"))?;
+        let mut received: Value = serde_json::from_str(text)
+            .map_err(|_| invalid(ErrorCode::InvalidEvent, None, "the message is not valid JSON"))?;
+        let fields = received
+            .as_object_mut()
+            .ok_or_else(|| invalid(ErrorCode::InvalidEvent, None, "the message is not an object"))?;
         let event_id = match fields.remove("event_id") {
             None => None,
             Some(Value::String(id)) => Some(id),
@@ -84,7 +86,11 @@ fn read(received: &Value) -> Result<ClientEvent<'static>, ErrorDetail> {
     };
     for path in *required {
         if path.split('.').try_fold(received, |value, name| value.get(name)).is_none() {
-            return Err(invalid(ErrorCode::MissingParameter, Some(path), &format!("missing required parameter '{path}'")));
+            return Err(invalid(
+                ErrorCode::MissingParameter,
+                Some(path),
+                &format!("missing required parameter '{path}'"),
+            ));
         }
     }
     let event = ClientEvent::deserialize(received).map_err(|error| {
@@ -92,7 +98,8 @@ fn read(received: &Value) -> Result<ClientEvent<'static>, ErrorDetail> {
         let problem: String = error.to_string().chars().take(200).collect();
         invalid(ErrorCode::InvalidType, path.as_deref(), &problem)
     })?;
-    let understood = serde_json::to_value(&event).map_err(|error| invalid(ErrorCode::InvalidType, None, &error.to_string()))?;
+    let understood =
+        serde_json::to_value(&event).map_err(|error| invalid(ErrorCode::InvalidType, None, &error.to_string()))?;
     match first_difference(received, &understood, &|name| NULLABLE.contains(&name)) {
         None => {}
         Some(Difference::Unknown(path)) => {
@@ -115,7 +122,9 @@ fn misfit(received: &Value) -> Option<String> {
     leaves(received, &mut String::new(), &mut pointers, MOST_TRIES);
     let culprit = pointers.into_iter().find(|pointer| {
         let mut without = received.clone();
-        let removed = pointer.rsplit_once('/').and_then(|(parent, name)| without.pointer_mut(parent)?.as_object_mut()?.remove(name));
+        let removed = pointer
+            .rsplit_once('/')
+            .and_then(|(parent, name)| without.pointer_mut(parent)?.as_object_mut()?.remove(name));
         removed.is_some() && ClientEvent::deserialize(&without).is_ok()
     })?;
     Some(culprit.trim_start_matches('/').replace('/', "."))
@@ -142,7 +151,9 @@ fn check(event: &ClientEvent<'_>) -> Result<(), ErrorDetail> {
         ClientEvent::SessionUpdate { session } => check_session(session),
         ClientEvent::ItemCreate { item, .. } => match item {
             Item::ItemReference { .. } => Err(impossible("item.type")),
-            Item::Message(_) | Item::FunctionCall(_) | Item::FunctionCallOutput(_) | Item::Other(_) => check_item(item, "item"),
+            Item::Message(_) | Item::FunctionCall(_) | Item::FunctionCallOutput(_) | Item::Other(_) => {
+                check_item(item, "item")
+            }
         },
         ClientEvent::ResponseCreate { response: Some(response) } => check_response(response),
         ClientEvent::Append { .. }
@@ -213,7 +224,11 @@ fn check_item(item: &Item, path: &str) -> Result<(), ErrorDetail> {
                 };
                 if value.is_none() {
                     let path = format!("{path}.content[{index}].{name}");
-                    return Err(invalid(ErrorCode::MissingParameter, Some(&path), &format!("missing required parameter '{path}'")));
+                    return Err(invalid(
+                        ErrorCode::MissingParameter,
+                        Some(&path),
+                        &format!("missing required parameter '{path}'"),
+                    ));
                 }
             }
             Ok(())
@@ -227,7 +242,9 @@ fn check_item(item: &Item, path: &str) -> Result<(), ErrorDetail> {
 fn check_modalities(modalities: Option<&[Modality]>, path: &str) -> Result<(), ErrorDetail> {
     match modalities {
         None | Some([Modality::Audio | Modality::Text]) => Ok(()),
-        Some(_) => Err(invalid(ErrorCode::InvalidValue, Some(path), &format!("'{path}' must be [\"audio\"] or [\"text\"]"))),
+        Some(_) => {
+            Err(invalid(ErrorCode::InvalidValue, Some(path), &format!("'{path}' must be [\"audio\"] or [\"text\"]")))
+        }
     }
 }
 

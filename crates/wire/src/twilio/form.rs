@@ -16,7 +16,7 @@ use std::fmt;
 
 use form_urlencoded::Serializer;
 
-pub use self::callbacks::{DialCallback, DialCallStatus, StatusCallback, StreamCallback, StreamEvent};
+pub use self::callbacks::{DialCallStatus, DialCallback, StatusCallback, StreamCallback, StreamEvent};
 pub use self::fields::FormError;
 pub use self::status::{CallStatus, Direction};
 pub use self::voice::VoiceRequest;

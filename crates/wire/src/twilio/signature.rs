@@ -142,11 +142,7 @@ impl Verifier {
         let query = without_fragment(url).split_once('?').map_or("", |(_, query)| query);
         let named = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == BODY_HASH_KEY);
         let (_, named) = named.ok_or(SignatureError::BodyHashMissing)?;
-        if same(&named.to_ascii_lowercase(), &body_hash(body)) {
-            Ok(())
-        } else {
-            Err(SignatureError::BodyHashMismatch)
-        }
+        if same(&named.to_ascii_lowercase(), &body_hash(body)) { Ok(()) } else { Err(SignatureError::BodyHashMismatch) }
     }
 
     /// Checks the upgrade of a media stream against the URL that the TwiML named. Twilio drops the query before it

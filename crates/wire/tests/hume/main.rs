@@ -2,8 +2,8 @@
 
 mod messages;
 
-use std::borrow::Cow;
 use proptest::prelude::*;
+use std::borrow::Cow;
 use wire::hume::client::{AssistantInput, AudioInput, ClientError, ClientMessage, write_audio_input};
 use wire::hume::connect::{Connect, ConnectSettings, credential_in_query};
 use wire::hume::error::ErrorCode;
@@ -81,8 +81,10 @@ fn the_strict_reader_answers_as_evi_does() {
 
 #[test]
 fn a_refusal_names_the_place_and_becomes_an_error_message() {
-    let error = ClientMessage::parse(r#"{"type":"session_settings","audio":{"encoding":"linear16","sample_rate":8000,"channels":1,"rate":1}}"#)
-        .expect_err("there is no such field");
+    let error = ClientMessage::parse(
+        r#"{"type":"session_settings","audio":{"encoding":"linear16","sample_rate":8000,"channels":1,"rate":1}}"#,
+    )
+    .expect_err("there is no such field");
     insta::assert_snapshot!(serde_json::to_string(&error.to_message(Some("r".into()))).expect("it is plain data"),
         @r#"{"type":"error","code":"E0101","slug":"payload_parse","message":"unknown field `audio.rate`","request_id":"r"}"#);
 }
@@ -100,7 +102,9 @@ fn audio_that_is_not_base64_has_its_own_code() {
 fn optional_client_fields_may_be_null() {
     let text = r#"{"type":"tool_response","tool_call_id":"t","content":"x","tool_name":null,"tool_type":null,"custom_session_id":null}"#;
     assert!(ClientMessage::parse(text).is_ok());
-    assert!(ClientMessage::parse(r#"{"type":"session_settings","audio":null,"variables":null,"context":null}"#).is_ok());
+    assert!(
+        ClientMessage::parse(r#"{"type":"session_settings","audio":null,"variables":null,"context":null}"#).is_ok()
+    );
 }
 
 #[test]
@@ -114,7 +118,12 @@ fn every_server_message_reads_back_as_itself() {
 #[test]
 fn server_messages_are_written_as_evi_writes_them() {
     let written: Vec<String> = (server_messages().iter())
-        .filter(|message| !matches!(message, ServerMessage::AssistantProsody(_) | ServerMessage::SessionSettings(_) | ServerMessage::UserMessage(_)))
+        .filter(|message| {
+            !matches!(
+                message,
+                ServerMessage::AssistantProsody(_) | ServerMessage::SessionSettings(_) | ServerMessage::UserMessage(_)
+            )
+        })
         .map(ServerMessage::to_json)
         .collect();
     insta::assert_snapshot!(written.join("\n"), @r#"
@@ -134,32 +143,42 @@ fn server_messages_are_written_as_evi_writes_them() {
 #[test]
 fn recorded_oddities_are_tolerated() {
     let parse = |text| ServerMessage::parse(text).expect("EVI has sent the like");
-    let ServerMessage::ChatMetadata(metadata) = parse(r#"{"type":"chat_metadata","chat_group_id":"g","chat_id":"c","request_id":"not-a-uuid-00123456"}"#) else {
+    let ServerMessage::ChatMetadata(metadata) =
+        parse(r#"{"type":"chat_metadata","chat_group_id":"g","chat_id":"c","request_id":"not-a-uuid-00123456"}"#)
+    else {
         panic!("chat_metadata");
     };
     assert_eq!(metadata.request_id.as_deref(), Some("not-a-uuid-00123456"));
 
-    let ServerMessage::AssistantMessage(message) =
-        parse(r#"{"type":"assistant_message","id":"a","message":{"role":"assistant","content":"Hi"},"models":{"prosody":null},"from_text":false}"#)
-    else {
+    let ServerMessage::AssistantMessage(message) = parse(
+        r#"{"type":"assistant_message","id":"a","message":{"role":"assistant","content":"Hi"},"models":{"prosody":null},"from_text":false}"#,
+    ) else {
         panic!("assistant_message");
     };
     assert!(!message.is_quick_response);
     assert_eq!(message.models.scores(), None);
 
-    let ServerMessage::AudioOutput(audio) = parse(r#"{"type":"audio_output","id":"a","index":0,"data":"UklGRg","is_final_chunk":false,"codec":"x"}"#) else {
+    let ServerMessage::AudioOutput(audio) =
+        parse(r#"{"type":"audio_output","id":"a","index":0,"data":"UklGRg","is_final_chunk":false,"codec":"x"}"#)
+    else {
         panic!("audio_output");
     };
     let mut wav = vec![1, 2, 3];
-    assert_eq!((audio.is_final_chunk, audio.decode_into(&mut wav), wav.as_slice()), (Some(false), Ok(()), &b"RIFF"[..]));
+    assert_eq!(
+        (audio.is_final_chunk, audio.decode_into(&mut wav), wav.as_slice()),
+        (Some(false), Ok(()), &b"RIFF"[..])
+    );
 
-    assert_eq!(parse(r#"{"type":"user_interruption","time":810}"#), ServerMessage::UserInterruption(UserInterruption { time: 810, custom_session_id: None }));
+    assert_eq!(
+        parse(r#"{"type":"user_interruption","time":810}"#),
+        ServerMessage::UserInterruption(UserInterruption { time: 810, custom_session_id: None })
+    );
     assert!(matches!(parse(r#"{"type":"user_interruption"}"#), ServerMessage::UserInterruption(_)));
     assert!(matches!(parse(r#"{"type":"user_interruption","time":"soon"}"#), ServerMessage::UserInterruption(_)));
 
-    let ServerMessage::UserMessage(user) =
-        parse(r#"{"type":"user_message","message":{"role":"child"},"models":null,"time":null,"from_text":null,"interim":null}"#)
-    else {
+    let ServerMessage::UserMessage(user) = parse(
+        r#"{"type":"user_message","message":{"role":"child"},"models":null,"time":null,"from_text":null,"interim":null}"#,
+    ) else {
         panic!("user_message");
     };
     assert_eq!((user.message.role, user.message.text(), user.time, user.interim), (Role::Other, "", None, false));
@@ -187,7 +206,8 @@ fn audio_is_borrowed_from_the_message_and_never_printed() {
 fn what_cannot_be_read_is_reported_without_repeating_it() {
     assert_eq!(ServerMessage::parse("nonsense"), Err(ParseError::NotAMessage));
     assert_eq!(ServerMessage::parse(r#"{"kind":"error"}"#), Err(ParseError::NotAMessage));
-    let error = ServerMessage::parse(r#"{"type":"user_message","message":"my secret words"}"#).expect_err("a message is an object");
+    let error = ServerMessage::parse(r#"{"type":"user_message","message":"my secret words"}"#)
+        .expect_err("a message is an object");
     assert!(matches!(error, ParseError::Malformed { kind: "user_message", .. }));
     assert!(!format!("{error} {error:?}").contains("secret"));
 }

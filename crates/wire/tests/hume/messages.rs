@@ -6,8 +6,8 @@ use wire::hume::client::{
 use wire::hume::error::ErrorCode;
 use wire::hume::scores::{EMOTIONS, Scores};
 use wire::hume::server::{
-    AssistantEnd, AssistantMessage, AssistantProsody, AudioOutput, ChatMessage, ChatMetadata, ErrorMessage,
-    Inference, Interval, Role, ServerMessage, Unknown, UserInterruption, UserMessage,
+    AssistantEnd, AssistantMessage, AssistantProsody, AudioOutput, ChatMessage, ChatMetadata, ErrorMessage, Inference,
+    Interval, Role, ServerMessage, Unknown, UserInterruption, UserMessage,
 };
 use wire::hume::session::{AudioConfiguration, Context, ContextChange, ContextKind, SessionSettings, Variable};
 use wire::hume::tool::{BuiltinTool, BuiltinToolName, ErrorLevel, Tool, ToolCall, ToolError, ToolResponse, ToolType};
@@ -18,7 +18,10 @@ pub(crate) fn client_messages() -> Vec<ClientMessage<'static>> {
         ClientMessage::AudioInput(AudioInput::from_bytes(&[0; 320])),
         ClientMessage::SessionSettings(Box::new(full_settings())),
         ClientMessage::UserInput(UserInput { text: "Hi".into(), custom_session_id: None }),
-        ClientMessage::AssistantInput(AssistantInput { text: "Hello".into(), custom_session_id: Some("call-1".into()) }),
+        ClientMessage::AssistantInput(AssistantInput {
+            text: "Hello".into(),
+            custom_session_id: Some("call-1".into()),
+        }),
         ClientMessage::ToolResponse(ToolResponse {
             tool_call_id: "t1".into(),
             content: "{\"ok\":true}".into(),
@@ -108,10 +111,18 @@ pub(crate) fn server_messages() -> Vec<ServerMessage<'static>> {
             response_required: true,
             custom_session_id: None,
         }),
-        ServerMessage::ToolResponse(ToolResponse { tool_call_id: "t2".into(), content: "found".into(), ..ToolResponse::default() }),
+        ServerMessage::ToolResponse(ToolResponse {
+            tool_call_id: "t2".into(),
+            content: "found".into(),
+            ..ToolResponse::default()
+        }),
         ServerMessage::ToolError(ToolError { tool_call_id: "t2".into(), error: "lost".into(), ..ToolError::default() }),
         ServerMessage::SessionSettings(Box::new(full_settings())),
-        ServerMessage::Error(ErrorMessage::new(ErrorCode::InactivityTimeout, "No user message for 120 s.".into(), None)),
+        ServerMessage::Error(ErrorMessage::new(
+            ErrorCode::InactivityTimeout,
+            "No user message for 120 s.".into(),
+            None,
+        )),
         ServerMessage::Unknown(Unknown { kind: "later".into() }),
     ]
 }

@@ -2,8 +2,8 @@
 
 mod messages;
 
-use std::borrow::Cow;
 use proptest::prelude::*;
+use std::borrow::Cow;
 use wire::openai::client::{ClientEvent, ClientMessage, decode_append, write_append};
 use wire::openai::connect::{model_in_query, socket_url};
 use wire::openai::error::ErrorCode;
@@ -50,7 +50,9 @@ fn twenty_milliseconds_of_audio_are_written_straight_to_json() {
     let mut text = String::new();
     write_append(&[0xFF; 160], &mut text);
     assert_eq!(text, ClientEvent::append(&[0xFF; 160]).to_json());
-    let Ok(ClientMessage { event: ClientEvent::Append { audio: Cow::Borrowed(audio) }, .. }) = ClientMessage::parse(&text) else {
+    let Ok(ClientMessage { event: ClientEvent::Append { audio: Cow::Borrowed(audio) }, .. }) =
+        ClientMessage::parse(&text)
+    else {
         panic!("audio is read without a copy: {text}");
     };
     assert_eq!(decode_append(audio), Ok(vec![0xFF; 160]));
@@ -70,33 +72,113 @@ fn the_strict_reader_names_the_code_and_the_field() {
         (r#"{"type":"output_audio_buffer.clear"}"#, InvalidEvent, Some("type")),
         (r#"{"type":"session.update"}"#, MissingParameter, Some("session")),
         (r#"{"type":"session.update","session":{"instructions":"x"}}"#, MissingParameter, Some("session.type")),
-        (r#"{"type":"session.update","session":{"type":"realtime","output_modalities":["text","audio"]}}"#, InvalidValue, Some("session.output_modalities")),
-        (r#"{"type":"session.update","session":{"type":"realtime","modalities":["audio"]}}"#, UnknownParameter, Some("session.modalities")),
-        (r#"{"type":"session.update","session":{"type":"realtime","temperature":0.8}}"#, UnknownParameter, Some("session.temperature")),
-        (r#"{"type":"session.update","session":{"type":"realtime","audio":{"input":{"format":{"type":"audio/pcmu","rate":8000}}}}}"#, UnknownParameter, Some("session.audio.input.format.rate")),
-        (r#"{"type":"session.update","session":{"type":"realtime","audio":{"input":{"turn_detection":{"type":"semantic_vad","threshold":0.5}}}}}"#, UnknownParameter, Some("session.audio.input.turn_detection.threshold")),
-        (r#"{"type":"session.update","session":{"type":"realtime","audio":{"input":{"turn_detection":{"type":"server_vad","threshold":"high"}}}}}"#, InvalidType, Some("session.audio.input.turn_detection.threshold")),
-        (r#"{"type":"session.update","session":{"type":"realtime","audio":{"input":{"turn_detection":{"type":"server_vad","threshold":2}}}}}"#, InvalidValue, Some("session.audio.input.turn_detection.threshold")),
-        (r#"{"type":"session.update","session":{"type":"realtime","audio":{"output":{"format":{"type":"audio/pcm","rate":8000}}}}}"#, InvalidValue, Some("session.audio.output.format.rate")),
-        (r#"{"type":"session.update","session":{"type":"realtime","audio":{"output":{"speed":3}}}}"#, InvalidValue, Some("session.audio.output.speed")),
-        (r#"{"type":"session.update","session":{"type":"realtime","instructions":null}}"#, InvalidType, Some("session.instructions")),
-        (r#"{"type":"session.update","session":{"type":"realtime","max_output_tokens":0}}"#, InvalidValue, Some("session.max_output_tokens")),
-        (r#"{"type":"session.update","session":{"type":"realtime","max_output_tokens":"many"}}"#, InvalidType, Some("session.max_output_tokens")),
-        (r#"{"type":"session.update","session":{"type":"realtime","tools":[{"type":"function","name":"f","strict":true}]}}"#, UnknownParameter, Some("session.tools[0].strict")),
+        (
+            r#"{"type":"session.update","session":{"type":"realtime","output_modalities":["text","audio"]}}"#,
+            InvalidValue,
+            Some("session.output_modalities"),
+        ),
+        (
+            r#"{"type":"session.update","session":{"type":"realtime","modalities":["audio"]}}"#,
+            UnknownParameter,
+            Some("session.modalities"),
+        ),
+        (
+            r#"{"type":"session.update","session":{"type":"realtime","temperature":0.8}}"#,
+            UnknownParameter,
+            Some("session.temperature"),
+        ),
+        (
+            r#"{"type":"session.update","session":{"type":"realtime","audio":{"input":{"format":{"type":"audio/pcmu","rate":8000}}}}}"#,
+            UnknownParameter,
+            Some("session.audio.input.format.rate"),
+        ),
+        (
+            r#"{"type":"session.update","session":{"type":"realtime","audio":{"input":{"turn_detection":{"type":"semantic_vad","threshold":0.5}}}}}"#,
+            UnknownParameter,
+            Some("session.audio.input.turn_detection.threshold"),
+        ),
+        (
+            r#"{"type":"session.update","session":{"type":"realtime","audio":{"input":{"turn_detection":{"type":"server_vad","threshold":"high"}}}}}"#,
+            InvalidType,
+            Some("session.audio.input.turn_detection.threshold"),
+        ),
+        (
+            r#"{"type":"session.update","session":{"type":"realtime","audio":{"input":{"turn_detection":{"type":"server_vad","threshold":2}}}}}"#,
+            InvalidValue,
+            Some("session.audio.input.turn_detection.threshold"),
+        ),
+        (
+            r#"{"type":"session.update","session":{"type":"realtime","audio":{"output":{"format":{"type":"audio/pcm","rate":8000}}}}}"#,
+            InvalidValue,
+            Some("session.audio.output.format.rate"),
+        ),
+        (
+            r#"{"type":"session.update","session":{"type":"realtime","audio":{"output":{"speed":3}}}}"#,
+            InvalidValue,
+            Some("session.audio.output.speed"),
+        ),
+        (
+            r#"{"type":"session.update","session":{"type":"realtime","instructions":null}}"#,
+            InvalidType,
+            Some("session.instructions"),
+        ),
+        (
+            r#"{"type":"session.update","session":{"type":"realtime","max_output_tokens":0}}"#,
+            InvalidValue,
+            Some("session.max_output_tokens"),
+        ),
+        (
+            r#"{"type":"session.update","session":{"type":"realtime","max_output_tokens":"many"}}"#,
+            InvalidType,
+            Some("session.max_output_tokens"),
+        ),
+        (
+            r#"{"type":"session.update","session":{"type":"realtime","tools":[{"type":"function","name":"f","strict":true}]}}"#,
+            UnknownParameter,
+            Some("session.tools[0].strict"),
+        ),
         (r#"{"type":"session.update","session":{"type":"realtime"},"colour":"red"}"#, UnknownParameter, Some("colour")),
         (r#"{"type":"input_audio_buffer.append"}"#, MissingParameter, Some("audio")),
         (r#"{"type":"input_audio_buffer.append","audio":5}"#, InvalidType, None),
         (r#"{"type":"input_audio_buffer.append","audio":"","codec":"x"}"#, UnknownParameter, Some("codec")),
         (r#"{"type":"input_audio_buffer.commit","event_id":5}"#, InvalidType, Some("event_id")),
-        (r#"{"type":"conversation.item.create","item":{"type":"message","role":"assistant","content":[{"type":"output_audio","transcript":"x"}]}}"#, InvalidValue, Some("item.content[0].type")),
-        (r#"{"type":"conversation.item.create","item":{"type":"message","role":"user","content":[{"type":"text","text":"x"}]}}"#, InvalidValue, Some("item.content[0].type")),
-        (r#"{"type":"conversation.item.create","item":{"type":"message","role":"user","content":[{"type":"input_text"}]}}"#, MissingParameter, Some("item.content[0].text")),
+        (
+            r#"{"type":"conversation.item.create","item":{"type":"message","role":"assistant","content":[{"type":"output_audio","transcript":"x"}]}}"#,
+            InvalidValue,
+            Some("item.content[0].type"),
+        ),
+        (
+            r#"{"type":"conversation.item.create","item":{"type":"message","role":"user","content":[{"type":"text","text":"x"}]}}"#,
+            InvalidValue,
+            Some("item.content[0].type"),
+        ),
+        (
+            r#"{"type":"conversation.item.create","item":{"type":"message","role":"user","content":[{"type":"input_text"}]}}"#,
+            MissingParameter,
+            Some("item.content[0].text"),
+        ),
         (r#"{"type":"conversation.item.create","item":{"type":"later"}}"#, InvalidValue, Some("item")),
-        (r#"{"type":"conversation.item.create","item":{"type":"item_reference","id":"i"}}"#, InvalidValue, Some("item.type")),
-        (r#"{"type":"conversation.item.truncate","item_id":"i","content_index":0}"#, MissingParameter, Some("audio_end_ms")),
-        (r#"{"type":"conversation.item.truncate","item_id":"i","content_index":0,"audio_end_ms":-1}"#, InvalidType, None),
+        (
+            r#"{"type":"conversation.item.create","item":{"type":"item_reference","id":"i"}}"#,
+            InvalidValue,
+            Some("item.type"),
+        ),
+        (
+            r#"{"type":"conversation.item.truncate","item_id":"i","content_index":0}"#,
+            MissingParameter,
+            Some("audio_end_ms"),
+        ),
+        (
+            r#"{"type":"conversation.item.truncate","item_id":"i","content_index":0,"audio_end_ms":-1}"#,
+            InvalidType,
+            None,
+        ),
         (r#"{"type":"response.create","response":{"speed":1.1}}"#, UnknownParameter, Some("response.speed")),
-        (r#"{"type":"response.create","response":{"output_modalities":[]}}"#, InvalidValue, Some("response.output_modalities")),
+        (
+            r#"{"type":"response.create","response":{"output_modalities":[]}}"#,
+            InvalidValue,
+            Some("response.output_modalities"),
+        ),
     ] {
         let error = ClientMessage::parse(text).expect_err(text);
         assert_eq!((error.known_code(), error.param.as_deref()), (Some(code), param), "{text}: {error:?}");
@@ -106,7 +188,8 @@ fn the_strict_reader_names_the_code_and_the_field() {
 
 #[test]
 fn a_refusal_carries_the_clients_own_id_and_becomes_an_error_event() {
-    let error = ClientMessage::parse(r#"{"type":"session.update","event_id":"cfg-1","session":{}}"#).expect_err("the type is missing");
+    let error = ClientMessage::parse(r#"{"type":"session.update","event_id":"cfg-1","session":{}}"#)
+        .expect_err("the type is missing");
     let event = ServerMessage::new("event_1", ServerEvent::Error(ErrorEvent { error }));
     insta::assert_snapshot!(event.to_json(), @r#"{"type":"error","error":{"type":"invalid_request_error","code":"missing_required_parameter","message":"missing required parameter 'session.type'","param":"session.type","event_id":"cfg-1"},"event_id":"event_1"}"#);
 }
@@ -114,7 +197,9 @@ fn a_refusal_carries_the_clients_own_id_and_becomes_an_error_event() {
 #[test]
 fn null_switches_off_what_can_be_switched_off() {
     let text = r#"{"type":"session.update","session":{"type":"realtime","audio":{"input":{"transcription":null,"noise_reduction":null,"turn_detection":null}}}}"#;
-    let Ok(ClientMessage { event: ClientEvent::SessionUpdate { session }, .. }) = ClientMessage::parse(text) else { panic!("session.update") };
+    let Ok(ClientMessage { event: ClientEvent::SessionUpdate { session }, .. }) = ClientMessage::parse(text) else {
+        panic!("session.update")
+    };
     let input = session.audio.and_then(|audio| audio.input).expect("it has an input");
     assert_eq!((input.transcription, input.turn_detection), (Change::Clear, Change::Clear));
     let text = r#"{"type":"session.update","session":{"type":"realtime","audio":{"input":{"turn_detection":{"type":"server_vad","idle_timeout_ms":null}}}}}"#;
@@ -132,7 +217,16 @@ fn every_server_message_reads_back_as_itself() {
 #[test]
 fn the_events_of_a_reply_are_written_as_the_server_writes_them() {
     let written: Vec<String> = (server_messages().iter())
-        .filter(|message| matches!(message.event, ServerEvent::ResponseDone(_) | ServerEvent::AudioDelta(_) | ServerEvent::SpeechStarted(_) | ServerEvent::Committed(_) | ServerEvent::RateLimits(_)))
+        .filter(|message| {
+            matches!(
+                message.event,
+                ServerEvent::ResponseDone(_)
+                    | ServerEvent::AudioDelta(_)
+                    | ServerEvent::SpeechStarted(_)
+                    | ServerEvent::Committed(_)
+                    | ServerEvent::RateLimits(_)
+            )
+        })
         .map(ServerMessage::to_json)
         .collect();
     insta::assert_snapshot!(written.join("\n"), @r#"
@@ -147,7 +241,10 @@ fn the_events_of_a_reply_are_written_as_the_server_writes_them() {
 #[test]
 fn what_came_later_is_tolerated() {
     let parse = |text| ServerMessage::parse(text).expect("it can be read").event;
-    assert_eq!(parse(r#"{"type":"response.later","x":{}}"#), ServerEvent::Unknown(Unknown { kind: "response.later".into() }));
+    assert_eq!(
+        parse(r#"{"type":"response.later","x":{}}"#),
+        ServerEvent::Unknown(Unknown { kind: "response.later".into() })
+    );
     let ServerEvent::ResponseDone(done) = parse(
         r#"{"type":"response.done","event_id":null,"response":{"id":"r","status":"paused","status_details":{"type":"later","reason":"later","error":{"type":"server_error","code":5}},
            "output":[{"type":"mcp_call","id":"m"},{"type":"message","role":"assistant","content":[{"type":"later"}]},7],"usage":{"total_tokens":null,"input_tokens":1.5},"metadata":[],"later":1}}"#,
@@ -155,10 +252,15 @@ fn what_came_later_is_tolerated() {
         panic!("response.done");
     };
     let response = done.response;
-    assert_eq!((response.status, response.reason(), response.usage, response.metadata.clone()), (ResponseStatus::Other, Some(StatusReason::Other), None, None));
+    assert_eq!(
+        (response.status, response.reason(), response.usage, response.metadata.clone()),
+        (ResponseStatus::Other, Some(StatusReason::Other), None, None)
+    );
     assert_eq!(response.output.len(), 3);
     assert_eq!(response.output.first().and_then(Item::id), Some("m"));
-    assert!(matches!(response.output.get(1), Some(Item::Message(message)) if message.content.first().is_some_and(|part| part.kind == ContentKind::Other)));
+    assert!(
+        matches!(response.output.get(1), Some(Item::Message(message)) if message.content.first().is_some_and(|part| part.kind == ContentKind::Other))
+    );
 
     let ServerEvent::TranscriptionCompleted(heard) = parse(
         r#"{"type":"conversation.item.input_audio_transcription.completed","item_id":"i","transcript":"Hi","content_index":null,"logprobs":[],"usage":{"type":"words","words":2}}"#,
@@ -167,14 +269,17 @@ fn what_came_later_is_tolerated() {
     };
     assert_eq!((heard.transcript.as_str(), heard.content_index, heard.usage), ("Hi", 0, None));
     assert!(matches!(parse(r#"{"type":"error"}"#), ServerEvent::Error(_)));
-    assert!(matches!(parse(r#"{"type":"rate_limits.updated","rate_limits":[{"name":"tokens","limit":1e9},5]}"#), ServerEvent::RateLimits(limits) if limits.rate_limits.len() == 1));
+    assert!(
+        matches!(parse(r#"{"type":"rate_limits.updated","rate_limits":[{"name":"tokens","limit":1e9},5]}"#), ServerEvent::RateLimits(limits) if limits.rate_limits.len() == 1)
+    );
 }
 
 #[test]
 fn what_cannot_be_read_is_reported_without_repeating_it() {
     assert_eq!(ServerMessage::parse("nonsense"), Err(ParseError::NotAMessage));
     assert_eq!(ServerMessage::parse(r#"{"event_id":"e"}"#), Err(ParseError::NotAMessage));
-    let error = ServerMessage::parse(r#"{"type":"response.output_text.done","response_id":{"a":"my secret words"}}"#).expect_err("an id is a string");
+    let error = ServerMessage::parse(r#"{"type":"response.output_text.done","response_id":{"a":"my secret words"}}"#)
+        .expect_err("an id is a string");
     assert!(matches!(error, ParseError::Malformed { .. }));
     assert!(!format!("{error} {error:?}").contains("secret"));
 }
@@ -183,7 +288,9 @@ fn what_cannot_be_read_is_reported_without_repeating_it() {
 fn audio_is_borrowed_from_the_message_and_never_printed() {
     let part = PartRef { response_id: "r".into(), item_id: "i".into(), output_index: 0, content_index: 0 };
     let text = ServerMessage::new("e", ServerEvent::AudioDelta(AudioDelta::from_bytes(&part, &[7; 3000]))).to_json();
-    let Ok(ServerMessage { event: ServerEvent::AudioDelta(delta), .. }) = ServerMessage::parse(&text) else { panic!("delta") };
+    let Ok(ServerMessage { event: ServerEvent::AudioDelta(delta), .. }) = ServerMessage::parse(&text) else {
+        panic!("delta")
+    };
     assert!(matches!(delta.delta, Cow::Borrowed(_)));
     assert!(format!("{delta:?}").len() < 150);
 }

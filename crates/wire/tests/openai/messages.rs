@@ -9,9 +9,8 @@ use wire::openai::response::{InputTokens, Response, ResponseStatus, StatusDetail
 use wire::openai::server::{
     ArgumentsDelta, ArgumentsDone, AudioDelta, Committed, Conversation, ConversationCreated, Empty, ErrorEvent,
     ItemEvent, ItemRef, ItemTruncated, OutputItem, Part, PartRef, RateLimit, RateLimits, ResponseEvent, ServerEvent,
-    ServerMessage, SessionEvent, SpeechStarted, SpeechStopped, TextDelta, TextDone, TimeoutTriggered,
-    TranscriptDone, TranscriptionCompleted, TranscriptionDelta, TranscriptionFailed, TranscriptionSegment,
-    TranscriptionUsage, Unknown,
+    ServerMessage, SessionEvent, SpeechStarted, SpeechStopped, TextDelta, TextDone, TimeoutTriggered, TranscriptDone,
+    TranscriptionCompleted, TranscriptionDelta, TranscriptionFailed, TranscriptionSegment, TranscriptionUsage, Unknown,
 };
 use wire::openai::session::{
     Change, FunctionTool, MaxTokens, Modality, ServerVad, SessionUpdate, Tool, ToolChoice, ToolChoiceMode,
@@ -65,10 +64,14 @@ pub(crate) fn client_messages() -> Vec<ClientMessage<'static>> {
         ClientEvent::append(&[0xFF; 6]).into(),
         ClientEvent::Commit {}.into(),
         ClientEvent::Clear {}.into(),
-        ClientEvent::ItemCreate { previous_item_id: Some("root".into()), item: Item::system_text("It is Monday.") }.into(),
+        ClientEvent::ItemCreate { previous_item_id: Some("root".into()), item: Item::system_text("It is Monday.") }
+            .into(),
         ClientEvent::ItemCreate { previous_item_id: None, item: Item::user_text("Hi") }.into(),
         ClientEvent::ItemCreate { previous_item_id: None, item: Item::assistant_text("Hello") }.into(),
-        ClientMessage::with_id(ClientEvent::ItemCreate { previous_item_id: None, item: Item::tool_output("call_1", "{}") }, "tool-1"),
+        ClientMessage::with_id(
+            ClientEvent::ItemCreate { previous_item_id: None, item: Item::tool_output("call_1", "{}") },
+            "tool-1",
+        ),
         ClientEvent::ItemTruncate { item_id: "item_1".into(), content_index: 0, audio_end_ms: 710 }.into(),
         ClientEvent::ItemDelete { item_id: "item_1".into() }.into(),
         ClientEvent::ItemRetrieve { item_id: "item_1".into() }.into(),
@@ -97,7 +100,12 @@ pub(crate) fn server_messages() -> Vec<ServerMessage<'static>> {
         name: "hang_up".into(),
         ..FunctionCall::default()
     });
-    let mut session = Session { kind: "realtime".into(), id: Some("sess_1".into()), expires_at: Some(1_700_003_600), ..Session::default() };
+    let mut session = Session {
+        kind: "realtime".into(),
+        id: Some("sess_1".into()),
+        expires_at: Some(1_700_003_600),
+        ..Session::default()
+    };
     session.apply(&telephone_session());
     let session = || SessionEvent { session: Box::new(session.clone()) };
     let item = |item: &Item| ItemEvent { previous_item_id: Some("item_1".into()), item: item.clone() };
@@ -109,7 +117,13 @@ pub(crate) fn server_messages() -> Vec<ServerMessage<'static>> {
         content_index: 0,
         part: ContentPart::audio(ContentKind::Audio, None),
     };
-    let delta = || TextDelta { response_id: "resp_1".into(), item_id: "item_2".into(), output_index: 0, content_index: 0, delta: "Hel".into() };
+    let delta = || TextDelta {
+        response_id: "resp_1".into(),
+        item_id: "item_2".into(),
+        output_index: 0,
+        content_index: 0,
+        delta: "Hel".into(),
+    };
     let done = Response {
         status: ResponseStatus::Cancelled,
         status_details: Some(StatusDetails {
@@ -133,21 +147,31 @@ pub(crate) fn server_messages() -> Vec<ServerMessage<'static>> {
     let events = vec![
         ServerEvent::SessionCreated(session()),
         ServerEvent::SessionUpdated(session()),
-        ServerEvent::ConversationCreated(ConversationCreated { conversation: Conversation { id: Some("conv_1".into()), object: None } }),
+        ServerEvent::ConversationCreated(ConversationCreated {
+            conversation: Conversation { id: Some("conv_1".into()), object: None },
+        }),
         ServerEvent::ItemAdded(item(&spoken)),
         ServerEvent::ItemDone(item(&called)),
         ServerEvent::ItemCreated(item(&spoken)),
         ServerEvent::ItemRetrieved(ItemEvent { previous_item_id: None, item: Item::user_text("Hi") }),
         ServerEvent::ItemTruncated(ItemTruncated { item_id: item_id.clone(), content_index: 0, audio_end_ms: 710 }),
         ServerEvent::ItemDeleted(ItemRef { item_id: item_id.clone() }),
-        ServerEvent::TranscriptionDelta(TranscriptionDelta { item_id: "item_1".into(), content_index: 0, delta: "Go".into() }),
+        ServerEvent::TranscriptionDelta(TranscriptionDelta {
+            item_id: "item_1".into(),
+            content_index: 0,
+            delta: "Go".into(),
+        }),
         ServerEvent::TranscriptionCompleted(TranscriptionCompleted {
             item_id: "item_1".into(),
             content_index: 0,
             transcript: "Good morning".into(),
             usage: Some(TranscriptionUsage::Duration { seconds: 1.5 }),
         }),
-        ServerEvent::TranscriptionFailed(TranscriptionFailed { item_id: "item_1".into(), content_index: 0, error: ErrorDetail::default() }),
+        ServerEvent::TranscriptionFailed(TranscriptionFailed {
+            item_id: "item_1".into(),
+            content_index: 0,
+            error: ErrorDetail::default(),
+        }),
         ServerEvent::TranscriptionSegment(TranscriptionSegment {
             id: "seg_1".into(),
             item_id: "item_1".into(),
@@ -161,7 +185,11 @@ pub(crate) fn server_messages() -> Vec<ServerMessage<'static>> {
         ServerEvent::Cleared(Empty {}),
         ServerEvent::SpeechStarted(SpeechStarted { audio_start_ms: 100, item_id: "item_1".into() }),
         ServerEvent::SpeechStopped(SpeechStopped { audio_end_ms: 1600, item_id: "item_1".into() }),
-        ServerEvent::TimeoutTriggered(TimeoutTriggered { audio_start_ms: 100, audio_end_ms: 1600, item_id: "item_1".into() }),
+        ServerEvent::TimeoutTriggered(TimeoutTriggered {
+            audio_start_ms: 100,
+            audio_end_ms: 1600,
+            item_id: "item_1".into(),
+        }),
         ServerEvent::ResponseCreated(ResponseEvent { response: Box::new(Response::begun("resp_1")) }),
         ServerEvent::ResponseDone(ResponseEvent { response: Box::new(done) }),
         ServerEvent::OutputItemAdded(output(&called)),
@@ -204,7 +232,9 @@ pub(crate) fn server_messages() -> Vec<ServerMessage<'static>> {
         ServerEvent::RateLimits(RateLimits {
             rate_limits: vec![RateLimit { name: "tokens".into(), limit: 1000, remaining: 900, reset_seconds: 0.5 }],
         }),
-        ServerEvent::Error(ErrorEvent { error: ErrorDetail::invalid_request(ErrorCode::CommitEmpty, "nothing to commit") }),
+        ServerEvent::Error(ErrorEvent {
+            error: ErrorDetail::invalid_request(ErrorCode::CommitEmpty, "nothing to commit"),
+        }),
         ServerEvent::Unknown(Unknown { kind: "mcp_list_tools.completed".into() }),
     ];
     events.into_iter().enumerate().map(|(n, event)| ServerMessage::new(format!("event_{n}"), event)).collect()

@@ -170,8 +170,9 @@ fn streamed_speech_equals_offline_speech() {
     resampler.flush(&mut streamed);
 
     let input: Vec<f64> = voice.samples.iter().map(|&sample| f64::from(sample)).collect();
-    let mut fft = Fft::<f64>::new_custom(48_000, 8_000, 4_800, 1, 1, rubato::WindowFunction::BlackmanHarris2, FixedSync::Both)
-        .unwrap();
+    let mut fft =
+        Fft::<f64>::new_custom(48_000, 8_000, 4_800, 1, 1, rubato::WindowFunction::BlackmanHarris2, FixedSync::Both)
+            .unwrap();
     let adapter = InterleavedSlice::new(&input, 1, input.len()).unwrap();
     let offline = fft.process_all(&adapter, input.len(), None).unwrap().take_data();
 

@@ -50,7 +50,10 @@ fn a_booking_that_cannot_be_saved_is_not_claimed() {
         assistant.reply(Heard::Said(said));
     }
     let reply = assistant.tool_result(false).text();
-    assert_eq!(reply, "I am sorry, I could not save that. I will ask someone to call you back. Is there anything else?");
+    assert_eq!(
+        reply,
+        "I am sorry, I could not save that. I will ask someone to call you back. Is there anything else?"
+    );
     assert_eq!(assistant.tool_result(true), Reply::default(), "a second answer changes nothing");
 }
 
@@ -93,7 +96,10 @@ fn a_ride_is_booked_with_its_place() {
 fn a_reminder_is_confirmed_or_moved() {
     let mut assistant = Assistant::new("appointment-reminder", "en");
     let end = r#"Great, we will see you then. Goodbye. [hang_up {"reason":"said_goodbye"}]"#;
-    conversation(&mut assistant, &[("Hello?", "You have an appointment on Tuesday at ten. Can you make it?"), ("Yes, I would.", end)]);
+    conversation(
+        &mut assistant,
+        &[("Hello?", "You have an appointment on Tuesday at ten. Can you make it?"), ("Yes, I would.", end)],
+    );
     let mut assistant = Assistant::new("appointment-reminder", "en");
     conversation(&mut assistant, &[("I can't make it that day.", "Would Thursday at three be better?")]);
     assert_eq!(assistant.reply(Heard::Said("Yes, please.")).tool.unwrap().arguments["day"], "Thursday");
@@ -130,7 +136,10 @@ fn a_survey_asks_its_two_questions() {
 fn whoever_wants_no_calls_is_let_go_at_once() {
     for agent in ["receptionist", "transit-booking", "appointment-reminder", "survey"] {
         let reply = Assistant::new(agent, "en").reply(Heard::Said("Please stop calling me."));
-        assert_eq!(shown(&reply), r#"I understand, we will not call you again. Goodbye. [hang_up {"reason":"do_not_call"}]"#);
+        assert_eq!(
+            shown(&reply),
+            r#"I understand, we will not call you again. Goodbye. [hang_up {"reason":"do_not_call"}]"#
+        );
         let reply = Assistant::new(agent, "en").reply(Heard::Said("I think you have the wrong number."));
         assert_eq!(reply.tool.unwrap().arguments["reason"], "wrong_number");
     }
@@ -241,10 +250,13 @@ fn every_sentence_that_is_ever_said_is_recorded() {
     let mut said = std::collections::BTreeSet::new();
     for agent in ["receptionist", "transit-booking", "appointment-reminder", "survey"] {
         for language in ["en", "es", "de"] {
-            for (first, second) in callers.iter().flat_map(|first| callers.iter().map(move |second| (*first, *second))) {
+            for (first, second) in callers.iter().flat_map(|first| callers.iter().map(move |second| (*first, *second)))
+            {
                 let mut assistant = Assistant::new(agent, language);
                 said.extend(assistant.greet().sentences);
-                for turn in [Heard::Silence, Heard::Said(first), Heard::Said(second), Heard::Said(second), Heard::Unrecognised] {
+                for turn in
+                    [Heard::Silence, Heard::Said(first), Heard::Said(second), Heard::Said(second), Heard::Unrecognised]
+                {
                     said.extend(assistant.reply(turn).sentences);
                 }
                 said.extend(assistant.tool_result(first.len() % 2 == 0).sentences);

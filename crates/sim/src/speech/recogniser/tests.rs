@@ -16,7 +16,8 @@ fn silence(milliseconds: usize) -> Vec<u8> {
 /// The turns in a stream that comes in frames of 20 ms.
 fn turns(codes: &[u8]) -> Vec<Turn> {
     let mut recogniser = Recogniser::new(END_OF_TURN);
-    let mut turns: Vec<Turn> = codes.chunks(FRAME).flat_map(|frame| recogniser.push_mulaw(frame)).filter_map(ended).collect();
+    let mut turns: Vec<Turn> =
+        codes.chunks(FRAME).flat_map(|frame| recogniser.push_mulaw(frame)).filter_map(ended).collect();
     turns.extend(recogniser.finish());
     turns
 }

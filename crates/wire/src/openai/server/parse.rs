@@ -39,7 +39,8 @@ impl<'a> ServerMessage<'a> {
     pub fn parse(text: &'a str) -> Result<Self, ParseError> {
         let Head { kind, event_id } = serde_json::from_str(text).map_err(|_| ParseError::NotAMessage)?;
         // Only a known type reaches this: an unknown one has no body to be malformed.
-        let event = read(&kind, text).map_err(|error| ParseError::Malformed { kind: kind.to_string(), column: error.column() })?;
+        let event = read(&kind, text)
+            .map_err(|error| ParseError::Malformed { kind: kind.to_string(), column: error.column() })?;
         Ok(Self { event, event_id: event_id.unwrap_or_default() })
     }
 }

@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn settings_that_do_not_add_up_are_refused() {
-        for header in ["key", "key=a", "algorithm=HMAC_SHA1", "key=,algorithm=HMAC_SHA1", "key=a,key=b,algorithm=HMAC_SHA1"]
+        for header in
+            ["key", "key=a", "algorithm=HMAC_SHA1", "key=,algorithm=HMAC_SHA1", "key=a,key=b,algorithm=HMAC_SHA1"]
         {
             assert_eq!(Settings::parse(header), Err(SignatureError::BadSettings), "{header}");
         }

@@ -24,10 +24,7 @@ fn signatures_are_those_that_twilios_library_makes() {
     assert_eq!(sign(TOKEN, URL, FORM), FORM_SIGNATURE);
     let with_port = "https://example.com:443/voice/inbound?tenant=demo&x=1";
     assert_eq!(sign(TOKEN, with_port, FORM), "X0aMTARQI4bU2SxATM63C/X7bZo=");
-    assert_eq!(
-        sign_with(Algorithm::HmacSha256, TOKEN, URL, FORM),
-        "TPZNtXzya0cf0UhqRWRUjN/JM9cy90XKO+3YIBnQ9wQ="
-    );
+    assert_eq!(sign_with(Algorithm::HmacSha256, TOKEN, URL, FORM), "TPZNtXzya0cf0UhqRWRUjN/JM9cy90XKO+3YIBnQ9wQ=");
     let thrice = [("MediaUrl", "b"), ("MediaUrl", "a"), ("MediaUrl", "a")];
     assert_eq!(sign(TOKEN, URL, thrice), "Y46HDnwM1+ZHNB2ZjdVdr/tybRI=");
     assert_eq!(sign(TOKEN, URL, [("MediaUrl", "a")]), "NIGwP54hhN2d89EIXhGd/83HMxo=");
@@ -62,9 +59,18 @@ fn any_change_to_a_form_is_noticed() {
     let refused = Err(SignatureError::Mismatch);
     assert_eq!(verifier().verify_form(URL, FORM.into_iter().skip(1), FORM_SIGNATURE), refused);
     assert_eq!(verifier().verify_form(URL, FORM.into_iter().chain([("New", "")]), FORM_SIGNATURE), refused);
-    assert_eq!(verifier().verify_form("https://example.com/voice/inbound?tenant=demo&x=2", FORM, FORM_SIGNATURE), refused);
-    assert_eq!(verifier().verify_form("https://example.org/voice/inbound?tenant=demo&x=1", FORM, FORM_SIGNATURE), refused);
-    assert_eq!(verifier().verify_form("http://example.com/voice/inbound?tenant=demo&x=1", FORM, FORM_SIGNATURE), refused);
+    assert_eq!(
+        verifier().verify_form("https://example.com/voice/inbound?tenant=demo&x=2", FORM, FORM_SIGNATURE),
+        refused
+    );
+    assert_eq!(
+        verifier().verify_form("https://example.org/voice/inbound?tenant=demo&x=1", FORM, FORM_SIGNATURE),
+        refused
+    );
+    assert_eq!(
+        verifier().verify_form("http://example.com/voice/inbound?tenant=demo&x=1", FORM, FORM_SIGNATURE),
+        refused
+    );
     for signature in ["x", "CtVBfVCJKdIUMO8LQAq5eSy5AVM", "CtVBfVCJKdIUMO8LQAq5eSy5AVN=", "é"] {
         assert_eq!(verifier().verify_form(URL, FORM, signature), refused);
     }
@@ -131,7 +137,8 @@ fn an_upgrade_passes_in_every_spelling_seen_in_the_field() {
             assert_eq!(verifier().verify_upgrade(configured, signature), Ok(()), "{configured}");
         }
     }
-    for other in ["wss://media.example.com/stream/node-a", "wss://media.example.org/stream", "wss://media.example.com/"] {
+    for other in ["wss://media.example.com/stream/node-a", "wss://media.example.org/stream", "wss://media.example.com/"]
+    {
         let checked = verifier().verify_upgrade(other, "XMARKxbk9IcgJi7Q+mR254vHqdY=");
         assert_eq!(checked, Err(SignatureError::Mismatch), "{other}");
     }

@@ -133,7 +133,10 @@ mod tests {
 
     #[test]
     fn a_url_without_a_port_is_tried_with_its_default_port() {
-        has(&http_variants("https://example.com/a?b=c"), &["https://example.com/a?b=c", "https://example.com:443/a?b=c"]);
+        has(
+            &http_variants("https://example.com/a?b=c"),
+            &["https://example.com/a?b=c", "https://example.com:443/a?b=c"],
+        );
         has(&http_variants("http://example.com/a"), &["http://example.com/a", "http://example.com:80/a"]);
         assert!(!http_variants("https://example.com/a").contains("http://example.com/a"));
     }
@@ -147,7 +150,10 @@ mod tests {
 
     #[test]
     fn quotes_in_a_query_are_tried_in_both_spellings() {
-        has(&http_variants("https://example.com/a?q=it's"), &["https://example.com/a?q=it's", "https://example.com/a?q=it%27s"]);
+        has(
+            &http_variants("https://example.com/a?q=it's"),
+            &["https://example.com/a?q=it's", "https://example.com/a?q=it%27s"],
+        );
         has(&http_variants("https://example.com/a?q=it%27s"), &["https://example.com/a?q=it's"]);
         has(&http_variants("https://example.com/a?q=a+b"), &["https://example.com/a?q=a%20b"]);
     }

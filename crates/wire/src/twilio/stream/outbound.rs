@@ -106,10 +106,7 @@ mod tests {
             written(&Outbound::Mark { name: "3:1".into() }),
             r#"{"event":"mark","streamSid":"MZ000000000000000000000000000000ab","mark":{"name":"3:1"}}"#
         );
-        assert_eq!(
-            written(&Outbound::Clear),
-            r#"{"event":"clear","streamSid":"MZ000000000000000000000000000000ab"}"#
-        );
+        assert_eq!(written(&Outbound::Clear), r#"{"event":"clear","streamSid":"MZ000000000000000000000000000000ab"}"#);
     }
 
     #[test]

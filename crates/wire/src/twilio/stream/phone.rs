@@ -67,10 +67,7 @@ impl Phone {
     pub fn media(&mut self, timestamp_ms: u64, payload: &[u8], out: &mut String) {
         self.chunk += 1;
         self.head("media", out);
-        put(
-            out,
-            format_args!(r#","media":{{"track":"inbound","chunk":"{}","timestamp":"{timestamp_ms}""#, self.chunk),
-        );
+        put(out, format_args!(r#","media":{{"track":"inbound","chunk":"{}","timestamp":"{timestamp_ms}""#, self.chunk));
         out.push_str(r#","payload":""#);
         STANDARD.encode_string(payload, out);
         out.push_str("\"}");
@@ -103,10 +100,7 @@ impl Phone {
     /// The last message.
     pub fn stop(&mut self, out: &mut String) {
         self.head("stop", out);
-        put(
-            out,
-            format_args!(r#","stop":{{"accountSid":"{}","callSid":"{}"}}"#, self.account_sid, self.call_sid),
-        );
+        put(out, format_args!(r#","stop":{{"accountSid":"{}","callSid":"{}"}}"#, self.account_sid, self.call_sid));
         self.tail(out);
     }
 

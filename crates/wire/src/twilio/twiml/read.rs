@@ -139,8 +139,7 @@ impl Reader {
         let Some(noun) = self.noun(element, "Connect") else {
             return Ok(());
         };
-        let connect =
-            Connect { action: self.webhook(element, "action", "method"), stream: self.stream(noun)? };
+        let connect = Connect { action: self.webhook(element, "action", "method"), stream: self.stream(noun)? };
         self.document.instructions.push(Instruction::Verb(Verb::Connect(connect)));
         Ok(())
     }

@@ -247,7 +247,9 @@ mod tests {
     #[test]
     fn a_rejected_call() {
         insta::assert_snapshot!(Response::from([Verb::Reject(RejectReason::Busy)]).to_xml());
-        assert!(Response::from([Verb::Reject(RejectReason::Rejected)]).to_xml().ends_with("<Response><Reject/></Response>"));
+        assert!(
+            Response::from([Verb::Reject(RejectReason::Rejected)]).to_xml().ends_with("<Response><Reject/></Response>")
+        );
     }
 
     #[test]
@@ -277,12 +279,7 @@ mod tests {
     fn no_text_breaks_out_of_its_element() {
         let hostile = "</Say><Hangup/>&lt;]]>\u{0}\u{8}\u{ffff}\u{fffe}\r\n\té😀";
         let xml = Response::from([Verb::Say(Say::new(hostile))]).to_xml();
-        assert!(
-            xml.ends_with(
-                "<Say>&lt;/Say&gt;&lt;Hangup/&gt;&amp;lt;]]&gt;&#13;\n\té😀</Say></Response>"
-            ),
-            "{xml}"
-        );
+        assert!(xml.ends_with("<Say>&lt;/Say&gt;&lt;Hangup/&gt;&amp;lt;]]&gt;&#13;\n\té😀</Say></Response>"), "{xml}");
     }
 
     #[test]

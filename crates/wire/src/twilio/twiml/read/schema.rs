@@ -25,7 +25,12 @@ pub(super) fn kind_of_noun(verb: &str, name: &str) -> Kind {
         ("Connect", "Stream") | ("Dial", "Number") => Kind::Supported,
         (
             "Connect",
-            "AiSession" | "Autopilot" | "Conversation" | "ConversationRelay" | "ConversationRelaySession" | "Room"
+            "AiSession"
+            | "Autopilot"
+            | "Conversation"
+            | "ConversationRelay"
+            | "ConversationRelaySession"
+            | "Room"
             | "VirtualAgent",
         )
         | ("Dial", "Application" | "Client" | "Conference" | "Queue" | "Sim" | "Sip" | "WhatsApp") => Kind::Unsupported,

@@ -42,7 +42,8 @@ fn what_we_write_is_what_is_read() {
 
 #[test]
 fn a_document_that_cannot_be_parsed_is_12100() {
-    for document in ["", "hello", "<Response>", "<Response><Say>a & b</Say></Response>", "<Responses/>", "<response/>"] {
+    for document in ["", "hello", "<Response>", "<Response><Say>a & b</Say></Response>", "<Responses/>", "<response/>"]
+    {
         assert_eq!(read(document, Loopback::Refused).unwrap_err().code, 12100, "{document}");
     }
     let spaced = " <?xml version=\"1.0\" encoding=\"UTF-8\"?><Response/>";
@@ -92,10 +93,11 @@ fn a_stream_must_be_encrypted_and_inbound() {
 
 #[test]
 fn a_simulation_may_stream_to_its_own_machine() {
-    let read = |url: &str| {
-        read(&format!("<Response><Connect><Stream url='{url}'/></Connect></Response>"), Loopback::Allowed)
-    };
-    for url in ["ws://localhost:8080/s", "ws://127.0.0.1/s", "ws://127.8.8.8:1/s", "ws://[::1]:9/s", "wss://example.com/s"] {
+    let read =
+        |url: &str| read(&format!("<Response><Connect><Stream url='{url}'/></Connect></Response>"), Loopback::Allowed);
+    for url in
+        ["ws://localhost:8080/s", "ws://127.0.0.1/s", "ws://127.8.8.8:1/s", "ws://[::1]:9/s", "wss://example.com/s"]
+    {
         assert!(read(url).is_ok(), "{url}");
     }
     for url in ["ws://example.com/s", "ws://localhost.example.com/s", "ws://127.0.0.1.example.com/s", "ws://[::2]/s"] {

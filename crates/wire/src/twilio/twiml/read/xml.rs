@@ -195,7 +195,9 @@ mod tests {
 
     #[test]
     fn text_is_run_together_and_references_resolved() {
-        let root = parse("<?xml version=\"1.0\"?><!-- c --><a b='x &amp; &#233;'>1 &lt; 2<![CDATA[<&>]]><c/>&#x41;</a>\n").unwrap();
+        let root =
+            parse("<?xml version=\"1.0\"?><!-- c --><a b='x &amp; &#233;'>1 &lt; 2<![CDATA[<&>]]><c/>&#x41;</a>\n")
+                .unwrap();
         assert_eq!(root.attributes, [("b".to_owned(), "x & é".to_owned())]);
         assert_eq!(root.all_text(), "1 < 2<&>A");
         assert_eq!(root.children().count(), 1);
@@ -205,10 +207,36 @@ mod tests {
     fn what_is_not_well_formed_is_refused() {
         let deep = "<a>".repeat(100);
         for document in [
-            "", " ", "text", "<a>", "<a></b>", "</a>", "<a/><b/>", "<a/>text", "<a b='1' b='2'/>", "<a b=1/>", "<a b/>",
-            "<a>&nbsp;</a>", "<a>&</a>", "<a b='&'/>", "<a b='<'/>", "<a>]]></a>", "<a>&#0;</a>", "<a>&#xffff;</a>",
-            "<a b='&#1;'/>", "<a>\u{1}</a>", "\u{feff}<a/>", " <?xml version=\"1.0\"?><a/>", "<!DOCTYPE a><a/>", "<1a/>",
-            "<a 1='2'/>", "<a><!-- -- --></a>", "<a", "<![CDATA[x]]>", "&amp;<a/>", &deep,
+            "",
+            " ",
+            "text",
+            "<a>",
+            "<a></b>",
+            "</a>",
+            "<a/><b/>",
+            "<a/>text",
+            "<a b='1' b='2'/>",
+            "<a b=1/>",
+            "<a b/>",
+            "<a>&nbsp;</a>",
+            "<a>&</a>",
+            "<a b='&'/>",
+            "<a b='<'/>",
+            "<a>]]></a>",
+            "<a>&#0;</a>",
+            "<a>&#xffff;</a>",
+            "<a b='&#1;'/>",
+            "<a>\u{1}</a>",
+            "\u{feff}<a/>",
+            " <?xml version=\"1.0\"?><a/>",
+            "<!DOCTYPE a><a/>",
+            "<1a/>",
+            "<a 1='2'/>",
+            "<a><!-- -- --></a>",
+            "<a",
+            "<![CDATA[x]]>",
+            "&amp;<a/>",
+            &deep,
         ] {
             assert!(parse(document).is_err(), "{document}");
         }
