@@ -1,1 +1,0 @@
-//! Benchmarks and suites too long for every change.

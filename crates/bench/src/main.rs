@@ -1,0 +1,48 @@
+//! Suites that take longer than a change may wait.
+//!
+//! `cargo run --release -p bench -- seeds 100000` runs so many whole calls in virtual time, each with its seed's faults,
+//! and says which of them were not good calls. Tests run some hundred of the same.
+
+#![expect(clippy::print_stdout, reason = "a program that reports to a terminal")]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use sim::world::{World, WorldConfig, check};
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["seeds", count] => seeds(count.parse().context("failed to read the number of seeds")?),
+        _ => bail!("usage: bench seeds <count>"),
+    }
+}
+
+/// Runs the seeds from 0 on, on all cores, and fails if one of them has a mistake.
+fn seeds(count: u64) -> anyhow::Result<()> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let (next, bad, began) = (AtomicU64::new(0), AtomicU64::new(0), Instant::now());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= count {
+                        return;
+                    }
+                    let mut world = World::new(Instant::now(), WorldConfig::by_seed(seed));
+                    world.run();
+                    let mistakes = check::mistakes(&world);
+                    if !mistakes.is_empty() {
+                        bad.fetch_add(1, Ordering::Relaxed);
+                        println!("seed {seed}: {mistakes:#?}");
+                    }
+                }
+            });
+        }
+    });
+    let bad = bad.into_inner();
+    println!("{count} calls in {:.1} s, {bad} of them with mistakes", began.elapsed().as_secs_f64());
+    if bad > 0 { bail!("{bad} of {count} seeds have mistakes") } else { Ok(()) }
+}
