@@ -6,7 +6,7 @@
 //! flat; above that they fall differently and telephone speech ends.
 //!
 //! **The measure** is the segmental signal-to-noise ratio over the frames in which there is voice, each bounded to 40 dB.
-//! Two codings of the same sound differ by about 30 dB. [`MEAN_DB_MIN`] is for the sentence, and [`WORST_DB_MIN`] for its
+//! Two codings of the same sound differ by 30 to 40 dB. [`MEAN_DB_MIN`] is for the sentence, and [`WORST_DB_MIN`] for its
 //! worst frame, pauses included: one resampler that begins anew at a chunk border, one lost or doubled sample, one hundredth of a wrong
 //! rate each fall below, and the tests at the end of this file show it.
 
@@ -16,10 +16,10 @@ use rubato::{Fft, FixedSync, Resampler as _, WindowFunction};
 use sim::speech::speak;
 
 /// A sentence is the engine's if its frames are on average this like.
-pub const MEAN_DB_MIN: f64 = 22.0;
+pub const MEAN_DB_MIN: f64 = 30.0;
 
 /// And if none of its frames is less like than this.
-pub const WORST_DB_MIN: f64 = 10.0;
+pub const WORST_DB_MIN: f64 = 20.0;
 
 const FRAME: usize = 160;
 
@@ -28,6 +28,9 @@ const VOICE_RMS_MIN: f64 = 250.0;
 
 /// Samples in a step of the loudness by which a sentence is found: 2 ms.
 const STEP: usize = 16;
+
+/// Samples around that place at which it is then looked for.
+const FINE: usize = 6 * STEP;
 
 /// How like two sounds are.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +77,7 @@ impl Reference {
         let heard = band(&heard);
         let (mut best, mut best_correlation) = (None, f64::MIN);
         for reference in &self.0 {
-            for at in coarse.saturating_sub(2 * STEP)..=coarse + 2 * STEP {
+            for at in coarse.saturating_sub(FINE)..=coarse + FINE {
                 let Some(part) = heard.get(at..).filter(|part| part.len() >= reference.len().min(6_000)) else { continue };
                 let correlation = correlation(reference, part);
                 if correlation > best_correlation {
@@ -132,9 +135,12 @@ fn loudness(samples: &[f64]) -> Vec<f64> {
 fn loudest_match(pattern: &[f64], within: &[f64]) -> Option<usize> {
     // The beginning of a sentence is enough to find it, and the rest is compared afterwards.
     let pattern = &pattern[..pattern.len().min(600)];
-    let place = |(at, window): (usize, &[f64])| (at, correlation(pattern, window));
-    let places = within.windows(pattern.len().max(1)).enumerate().map(place);
-    places.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(at, _)| at)
+    let fits: Vec<f64> = within.windows(pattern.len().max(1)).map(|window| correlation(pattern, window)).collect();
+    let best = fits.iter().copied().max_by(f64::total_cmp)?;
+    // Said twice, it is looked for where it was said first.
+    let first = fits.iter().position(|fit| *fit >= best - 0.03)?;
+    let near = fits.iter().enumerate().skip(first).take(20);
+    near.max_by(|a, b| a.1.total_cmp(b.1)).map(|(at, _)| at)
 }
 
 /// From -1 to 1; of silence 0.

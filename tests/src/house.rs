@@ -2,21 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
-use call::agent::{Agent, AgentBook};
-use call::journal::{Entry, Kind, Turn};
 use embedded::Embedded;
-use functions::agents::Agents;
-use functions::config::{ApiConfig, FallbackConfig, Lookup, StatusConfig, TwilioConfig as ClientConfig, VoiceConfig};
 use functions::counters::Counters;
-use functions::door::{ApiTokens, Quotas, Role};
+use functions::door::{ApiTokens, Role};
 use functions::place::Boundaries;
-use functions::state::{ApiState, Bell, FallbackState, StatusState, VoiceState};
+use functions::state::Bell;
 use functions::worker::Worker;
-use functions::{All, all};
 use serde_json::Value;
 use sim::evi::EviConfig;
 use sim::openai::OpenAiConfig;
@@ -27,13 +21,12 @@ use store::fault::Faults as StoreFaults;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use wire::signed::Secrets;
-use wire::twilio::sid::{AccountSid, CallSid};
-use wire::twilio::twiml::Webhook;
+use wire::twilio::sid::CallSid;
 
 use crate::api::{Answer, Api};
 use crate::balancer::Balancer;
+use crate::building::{API_TOKEN, AUTH_TOKEN, ENGINE_KEY, STREAM_SECRET, control_plane, init_log, start_twilio};
 use crate::media::{Directory, RunningNode};
-use crate::people::quick_agent;
 
 /// Our own number, answered by the receptionist that comes with the project.
 pub const NUMBER: &str = "+12025550100";
@@ -43,11 +36,6 @@ pub const QUICK_NUMBER: &str = "+12025550101";
 
 /// Answered by the agent `recorded`: the same with a short disclosure, and recorded.
 pub const RECORDED_NUMBER: &str = "+12025550102";
-
-const AUTH_TOKEN: &str = "whole-calls-auth-token";
-const STREAM_SECRET: &str = "whole-calls-stream-secret";
-const API_TOKEN: &str = "whole-calls-api-token";
-const ENGINE_KEY: &str = "whole-calls-engine-key";
 
 /// What a house is built with.
 pub struct Options {
@@ -94,7 +82,7 @@ pub struct House {
     pub base: String,
     evi: Option<evi::server::Handle>,
     openai: Option<openai::server::Handle>,
-    api: Api,
+    pub(crate) api: Api,
     nodes: BTreeMap<String, RunningNode>,
     balancer: Balancer,
     variables: BTreeMap<String, String>,
@@ -344,112 +332,6 @@ impl House {
         let record = self.twilio.finished(sid, within).await;
         record.with_context(|| format!("the call {sid} does not end within {within:?}: {:#?}", self.twilio.call(sid)))
     }
-
-    /// The record with this Twilio id, as the API shows it.
-    ///
-    /// # Errors
-    /// It is not listed in time.
-    pub async fn record_of(&self, sid: CallSid) -> anyhow::Result<Value> {
-        self.api.call_by_sid(sid.as_str(), Duration::from_secs(10)).await
-    }
-
-    /// The record of a call, as the API shows it.
-    ///
-    /// # Errors
-    /// Nobody answers.
-    pub async fn record(&self, id: &str) -> anyhow::Result<Value> {
-        self.api.call(id).await
-    }
-
-    /// Waits until the record satisfies.
-    ///
-    /// # Errors
-    /// It does not in time.
-    pub async fn record_when(&self, id: &str, within: Duration, look: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
-        let deadline = Instant::now() + within;
-        loop {
-            let record = self.api.call(id).await?;
-            if look(&record) {
-                return Ok(record);
-            }
-            anyhow::ensure!(Instant::now() < deadline, "the record does not become what it should: {record:#}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    /// Waits until the record is final, and reads it.
-    ///
-    /// # Errors
-    /// It does not become so in time.
-    pub async fn final_record(&self, id: &str, within: Duration) -> anyhow::Result<Value> {
-        let is_final = |record: &Value| !matches!(record["status"].as_str(), None | Some("queued" | "ringing" | "in_progress"));
-        self.record_when(id, within, is_final).await
-    }
-
-    /// The journal as it is now.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub async fn journal_now(&self, id: &str) -> anyhow::Result<Vec<Entry>> {
-        self.api.journal(id).await
-    }
-
-    /// The journal, once the stream of this epoch is over.
-    ///
-    /// # Errors
-    /// That is not written in time.
-    pub async fn journal(&self, id: &str, epoch: u32) -> anyhow::Result<Vec<Entry>> {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            let journal = self.api.journal(id).await?;
-            let over = journal.iter().any(|entry| entry.epoch == epoch && matches!(entry.kind, Kind::StreamEnded { .. }));
-            if over {
-                return Ok(journal);
-            }
-            anyhow::ensure!(Instant::now() < deadline, "the end of epoch {epoch} is not written:\n{}", crate::judge::outline(&journal));
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    /// Waits for an entry of the journal.
-    ///
-    /// # Errors
-    /// It is not written in time.
-    pub async fn entry_when<T>(&self, id: &str, within: Duration, mut look: impl FnMut(&Entry) -> Option<T>) -> anyhow::Result<T> {
-        let deadline = Instant::now() + within;
-        loop {
-            let journal = self.api.journal(id).await?;
-            if let Some(found) = journal.iter().find_map(&mut look) {
-                return Ok(found);
-            }
-            anyhow::ensure!(Instant::now() < deadline, "the entry is not written:\n{}", crate::judge::outline(&journal));
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// What EVI noted of the chats that a journal names, in their order.
-    #[must_use]
-    pub fn chats_of(&self, journal: &[Entry]) -> Vec<evi::Record> {
-        let records = self.evi().records();
-        let of = |id: &String| records.iter().find(|(_, record)| record.chat_id == *id).map(|(_, record)| record.clone());
-        vendor_ids(journal).iter().filter_map(of).collect()
-    }
-
-    /// What `OpenAI` noted of the sessions that a journal names, in their order.
-    #[must_use]
-    pub fn sessions_of(&self, journal: &[Entry]) -> Vec<openai::Record> {
-        let records = self.openai().records();
-        let of = |id: &String| records.iter().find(|(_, record)| record.session_id == *id).map(|(_, record)| record.clone());
-        vendor_ids(journal).iter().filter_map(of).collect()
-    }
-
-    /// The conversation.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub async fn transcript(&self, id: &str) -> anyhow::Result<Vec<Turn>> {
-        self.api.transcript(id).await
-    }
 }
 
 impl Drop for House {
@@ -458,83 +340,4 @@ impl Drop for House {
             task.abort();
         }
     }
-}
-
-/// The vendors' ids of the chats and sessions that were ready, in order.
-fn vendor_ids(journal: &[Entry]) -> Vec<String> {
-    let id = |entry: &Entry| match &entry.kind {
-        Kind::EngineReady { chat, .. } => chat.clone(),
-        _ => None,
-    };
-    journal.iter().filter_map(id).collect()
-}
-
-/// The routers as the program for one machine mounts them, and the worker.
-fn control_plane(
-    variables: &BTreeMap<String, String>,
-    store: &store::Store,
-    counters: &Counters,
-    bell: &Bell,
-    boundaries: Boundaries,
-) -> anyhow::Result<(axum::Router, Worker)> {
-    let source = |name: &str| variables.get(name).cloned();
-    let mut lookup = Lookup::new(&source);
-    let (mut voice, mut fallback) = (VoiceConfig::read(&mut lookup)?, FallbackConfig::read(&mut lookup)?);
-    let (mut status, mut api) = (StatusConfig::read(&mut lookup)?, ApiConfig::read(&mut lookup)?);
-    let client = ClientConfig::read(&mut lookup)?.client()?;
-    // All callers here have few numbers and one token; what limits them has tests of its own.
-    let generous = Quotas { per_token: (100_000, 100_000), per_number: (100_000, 100_000), unknown: (10_000, 10_000) };
-    (voice.quotas, fallback.quotas, status.quotas, api.quotas) = (generous, generous, generous, generous);
-    (voice.simulated, api.simulated) = (true, true);
-    let agents = Agents::fixed(agents()?);
-    let router = all(All {
-        voice: VoiceState::new(voice, store.clone(), agents.clone(), counters, bell.clone()),
-        fallback: FallbackState::new(fallback, counters),
-        status: StatusState::new(status, store.clone(), counters, bell.clone()),
-        api: ApiState::new(api, store.clone(), agents, client.clone(), counters, bell.clone(), boundaries),
-    });
-    Ok((router, Worker::new(store.clone(), client)))
-}
-
-/// The agents that come with the project, and two short ones.
-fn agents() -> anyhow::Result<AgentBook> {
-    let mut agents = Vec::new();
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../agents");
-    for file in std::fs::read_dir(&directory).with_context(|| format!("read {}", directory.display()))? {
-        let path = file?.path();
-        let (Some(stem), Some("toml")) = (path.file_stem().and_then(|stem| stem.to_str()), path.extension().and_then(|end| end.to_str()))
-        else {
-            continue;
-        };
-        agents.push(Agent::parse(stem, &std::fs::read_to_string(&path)?)?);
-    }
-    let both = r#""hume", "openai""#;
-    let quote = |number: &str| format!("\"{number}\"");
-    agents.push(Agent::parse("quick", &quick_agent(&quote(QUICK_NUMBER), both, ""))?);
-    let recorded = "disclosure = \"This call is recorded.\"\nrecording = true";
-    agents.push(Agent::parse("recorded", &quick_agent(&quote(RECORDED_NUMBER), both, recorded))?);
-    agents.push(Agent::parse("eager", &quick_agent("", both, "prepare = \"ringing\""))?);
-    AgentBook::new(agents).map_err(|errors| anyhow::anyhow!("{errors:?}"))
-}
-
-async fn start_twilio(base: &str, seed: u64, change: impl FnOnce(&mut TwilioConfig)) -> anyhow::Result<Twilio> {
-    let webhook = |path: &str| Some(Webhook::post(format!("{base}{path}")));
-    let mut config = TwilioConfig::new(AccountSid::from_number(1), AUTH_TOKEN, seed);
-    for number in [NUMBER, QUICK_NUMBER, RECORDED_NUMBER] {
-        config = config.with_number(number, webhook("/twilio/voice"));
-    }
-    for number in &mut config.numbers {
-        number.voice_fallback = webhook("/twilio/voice/fallback");
-        number.status_callback = webhook("/twilio/status");
-    }
-    config.call_interval = Duration::ZERO;
-    change(&mut config);
-    Ok(Twilio::start(config).await?)
-}
-
-/// The log goes where the test harness wants it; `RUST_LOG` says how much of it.
-fn init_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
-    // Of several tests in one process the first one sets it up.
-    drop(tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init());
 }

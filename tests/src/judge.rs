@@ -1,14 +1,41 @@
 //! Judges of single calls: each panics with what is wrong, and says so in the words of the rule.
 
+use std::time::Instant;
+
 use call::audio::mulaw;
 use call::journal::{Entry, Kind, Speaker, Turn};
-use sim::phone::Phone;
+use sim::phone::{Heard, SentFrame};
 use sim::speech::{Alignment, alignment};
+use sim::twilio::StreamRecord;
+
+/// What the phone said and heard on one stream, as it was when it was asked.
+#[derive(Clone, Debug)]
+pub struct PhoneSide {
+    /// When the stream began.
+    pub started: Instant,
+    /// What reached the ear.
+    pub heard: Heard,
+    /// Every frame of the caller's side.
+    pub sent: Vec<SentFrame>,
+}
+
+impl PhoneSide {
+    /// Of this stream.
+    ///
+    /// # Panics
+    /// It never began.
+    #[must_use]
+    pub fn of(stream: &StreamRecord) -> Self {
+        let phone = stream.phone();
+        let started = phone.started_at().expect("the stream began");
+        Self { started, heard: phone.heard().clone(), sent: phone.sent().to_vec() }
+    }
+}
 
 /// Every frame that left the phone, one after the other.
 #[must_use]
-pub fn sent_by(phone: &Phone) -> Vec<u8> {
-    phone.sent().iter().filter(|frame| frame.was_delivered()).flat_map(|frame| frame.audio).collect()
+pub fn sent_by(phone: &PhoneSide) -> Vec<u8> {
+    phone.sent.iter().filter(|frame| frame.was_delivered()).flat_map(|frame| frame.audio).collect()
 }
 
 /// Linear samples, as EVI receives them, as the mu-law that they were made of.

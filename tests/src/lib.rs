@@ -13,11 +13,13 @@
 
 mod api;
 mod balancer;
+mod building;
 pub mod ear;
 mod house;
 pub mod judge;
 mod media;
 pub mod people;
+mod reading;
 
 pub use api::Answer;
 pub use house::{House, NUMBER, Options, QUICK_NUMBER, RECORDED_NUMBER};
