@@ -59,7 +59,8 @@ fn agents() -> anyhow::Result<AgentBook> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../agents");
     for file in std::fs::read_dir(&directory).with_context(|| format!("read {}", directory.display()))? {
         let path = file?.path();
-        let (Some(stem), Some("toml")) = (path.file_stem().and_then(|stem| stem.to_str()), path.extension().and_then(|end| end.to_str()))
+        let (Some(stem), Some("toml")) =
+            (path.file_stem().and_then(|stem| stem.to_str()), path.extension().and_then(|end| end.to_str()))
         else {
             continue;
         };
@@ -74,7 +75,11 @@ fn agents() -> anyhow::Result<AgentBook> {
     AgentBook::new(agents).map_err(|errors| anyhow::anyhow!("{errors:?}"))
 }
 
-pub(crate) async fn start_twilio(base: &str, seed: u64, change: impl FnOnce(&mut TwilioConfig)) -> anyhow::Result<Twilio> {
+pub(crate) async fn start_twilio(
+    base: &str,
+    seed: u64,
+    change: impl FnOnce(&mut TwilioConfig),
+) -> anyhow::Result<Twilio> {
     let webhook = |path: &str| Some(Webhook::post(format!("{base}{path}")));
     let mut config = TwilioConfig::new(AccountSid::from_number(1), AUTH_TOKEN, seed);
     for number in [NUMBER, QUICK_NUMBER, RECORDED_NUMBER] {
@@ -91,7 +96,8 @@ pub(crate) async fn start_twilio(base: &str, seed: u64, change: impl FnOnce(&mut
 
 /// The log goes where the test harness wants it; `RUST_LOG` says how much of it.
 pub(crate) fn init_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
     // Of several tests in one process the first one sets it up.
     drop(tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init());
 }

@@ -66,7 +66,11 @@ impl Reference {
     pub fn of(sentence: &str, rate: u32) -> Self {
         let samples = speak(sentence, rate).samples;
         let phases = usize::try_from(rate / 8_000).unwrap_or(1).max(1);
-        Self((0..phases).map(|phase| band(&coded(&offline(&[vec![0; phase], samples.clone()].concat(), rate)))).collect())
+        Self(
+            (0..phases)
+                .map(|phase| band(&coded(&offline(&[vec![0; phase], samples.clone()].concat(), rate))))
+                .collect(),
+        )
     }
 
     /// Finds the sentence in what was heard (mu-law), from a place on, and compares.
@@ -78,7 +82,9 @@ impl Reference {
         let (mut best, mut best_correlation) = (None, f64::MIN);
         for reference in &self.0 {
             for at in coarse.saturating_sub(FINE)..=coarse + FINE {
-                let Some(part) = heard.get(at..).filter(|part| part.len() >= reference.len().min(6_000)) else { continue };
+                let Some(part) = heard.get(at..).filter(|part| part.len() >= reference.len().min(6_000)) else {
+                    continue;
+                };
                 let correlation = correlation(reference, part);
                 if correlation > best_correlation {
                     (best, best_correlation) = (Some((reference, at)), correlation);
@@ -98,8 +104,9 @@ fn offline(samples: &[i16], rate: u32) -> Vec<f64> {
         return input;
     }
     let from = usize::try_from(rate).unwrap_or(usize::MAX);
-    let mut fft = Fft::<f64>::new_custom(from, 8_000, from / 10, 1, 1, WindowFunction::BlackmanHarris2, FixedSync::Both)
-        .expect("invariant: every rate of an engine can be converted");
+    let mut fft =
+        Fft::<f64>::new_custom(from, 8_000, from / 10, 1, 1, WindowFunction::BlackmanHarris2, FixedSync::Both)
+            .expect("invariant: every rate of an engine can be converted");
     let adapter = InterleavedSlice::new(&input, 1, input.len()).expect("invariant: one channel of this length");
     fft.process_all(&adapter, input.len(), None).expect("invariant: a whole input can be converted").take_data()
 }
@@ -118,7 +125,11 @@ fn band(samples: &[f64]) -> Vec<f64> {
     let taps: Vec<f64> = (0..=2 * HALF)
         .map(|tap| {
             let x = tap as f64 - HALF as f64;
-            let sinc = if x == 0.0 { 2.0 * cutoff } else { (2.0 * std::f64::consts::PI * cutoff * x).sin() / (std::f64::consts::PI * x) };
+            let sinc = if x == 0.0 {
+                2.0 * cutoff
+            } else {
+                (2.0 * std::f64::consts::PI * cutoff * x).sin() / (std::f64::consts::PI * x)
+            };
             let phase = std::f64::consts::PI * tap as f64 / HALF as f64;
             sinc * (0.42 - 0.5 * phase.cos() + 0.08 * (2.0 * phase).cos())
         })

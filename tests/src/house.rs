@@ -230,7 +230,8 @@ impl House {
     /// # Errors
     /// The node does not answer.
     pub async fn figure(&self, node: &str, line_start: &str) -> anyhow::Result<f64> {
-        let page = self.api.http.get(format!("http://{}/metrics", self.node_address(node))).send().await?.text().await?;
+        let page =
+            self.api.http.get(format!("http://{}/metrics", self.node_address(node))).send().await?.text().await?;
         let line = page.lines().find(|line| line.starts_with(line_start));
         let line = line.with_context(|| format!("{line_start} is not on the page:\n{page}"))?;
         line.rsplit(' ').next().context("a figure has a value")?.parse().context("a figure is a number")

@@ -48,7 +48,8 @@ pub fn mulaw_of_linear16(bytes: &[u8]) -> Vec<u8> {
 #[must_use]
 pub fn frames(sent: &[u8], received: &[u8]) -> Alignment {
     // Negative zero is the one code that linear samples cannot keep.
-    let plain = |codes: &[u8]| codes.iter().map(|&code| if code == 0x7F { mulaw::SILENCE } else { code }).collect::<Vec<_>>();
+    let plain =
+        |codes: &[u8]| codes.iter().map(|&code| if code == 0x7F { mulaw::SILENCE } else { code }).collect::<Vec<_>>();
     alignment(&plain(sent), &plain(received))
 }
 

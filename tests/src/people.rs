@@ -27,7 +27,8 @@ pub fn asks_for_the_hours() -> CallerScript {
 }
 
 /// Books an appointment.
-pub const BOOKING: [&str; 5] = ["caller-book", "caller-tuesday", "caller-name-alex", "caller-right", "caller-that-is-all"];
+pub const BOOKING: [&str; 5] =
+    ["caller-book", "caller-tuesday", "caller-name-alex", "caller-right", "caller-that-is-all"];
 
 /// Waits until the agent has spoken for so long, and hangs up.
 #[must_use]

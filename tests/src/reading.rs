@@ -30,7 +30,12 @@ impl House {
     ///
     /// # Errors
     /// It does not in time.
-    pub async fn record_when(&self, id: &str, within: Duration, look: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+    pub async fn record_when(
+        &self,
+        id: &str,
+        within: Duration,
+        look: impl Fn(&Value) -> bool,
+    ) -> anyhow::Result<Value> {
         let deadline = Instant::now() + within;
         loop {
             let record = self.api.call(id).await?;
@@ -47,7 +52,8 @@ impl House {
     /// # Errors
     /// It does not become so in time.
     pub async fn final_record(&self, id: &str, within: Duration) -> anyhow::Result<Value> {
-        let is_final = |record: &Value| !matches!(record["status"].as_str(), None | Some("queued" | "ringing" | "in_progress"));
+        let is_final =
+            |record: &Value| !matches!(record["status"].as_str(), None | Some("queued" | "ringing" | "in_progress"));
         self.record_when(id, within, is_final).await
     }
 
@@ -67,11 +73,16 @@ impl House {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let journal = self.api.journal(id).await?;
-            let over = journal.iter().any(|entry| entry.epoch == epoch && matches!(entry.kind, Kind::StreamEnded { .. }));
+            let over =
+                journal.iter().any(|entry| entry.epoch == epoch && matches!(entry.kind, Kind::StreamEnded { .. }));
             if over {
                 return Ok(journal);
             }
-            anyhow::ensure!(Instant::now() < deadline, "the end of epoch {epoch} is not written:\n{}", crate::judge::outline(&journal));
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "the end of epoch {epoch} is not written:\n{}",
+                crate::judge::outline(&journal)
+            );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -80,14 +91,23 @@ impl House {
     ///
     /// # Errors
     /// It is not written in time.
-    pub async fn entry_when<T>(&self, id: &str, within: Duration, mut look: impl FnMut(&Entry) -> Option<T>) -> anyhow::Result<T> {
+    pub async fn entry_when<T>(
+        &self,
+        id: &str,
+        within: Duration,
+        mut look: impl FnMut(&Entry) -> Option<T>,
+    ) -> anyhow::Result<T> {
         let deadline = Instant::now() + within;
         loop {
             let journal = self.api.journal(id).await?;
             if let Some(found) = journal.iter().find_map(&mut look) {
                 return Ok(found);
             }
-            anyhow::ensure!(Instant::now() < deadline, "the entry is not written:\n{}", crate::judge::outline(&journal));
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "the entry is not written:\n{}",
+                crate::judge::outline(&journal)
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -96,7 +116,8 @@ impl House {
     #[must_use]
     pub fn chats_of(&self, journal: &[Entry]) -> Vec<evi::Record> {
         let records = self.evi().records();
-        let of = |id: &String| records.iter().find(|(_, record)| record.chat_id == *id).map(|(_, record)| record.clone());
+        let of =
+            |id: &String| records.iter().find(|(_, record)| record.chat_id == *id).map(|(_, record)| record.clone());
         vendor_ids(journal).iter().filter_map(of).collect()
     }
 
@@ -104,7 +125,8 @@ impl House {
     #[must_use]
     pub fn sessions_of(&self, journal: &[Entry]) -> Vec<openai::Record> {
         let records = self.openai().records();
-        let of = |id: &String| records.iter().find(|(_, record)| record.session_id == *id).map(|(_, record)| record.clone());
+        let of =
+            |id: &String| records.iter().find(|(_, record)| record.session_id == *id).map(|(_, record)| record.clone());
         vendor_ids(journal).iter().filter_map(of).collect()
     }
 

@@ -35,7 +35,10 @@ async fn twenty_calls_on_a_bad_day_at_the_store_are_right_in_the_end() {
         let journal = house.journal(id, epoch).await.unwrap();
         judge::is_complete(&journal, &format!("call {n}"));
         let turns = house.transcript(id).await.unwrap();
-        assert!(judge::words_of(&turns, call::journal::Speaker::Caller).contains(&"Thanks a lot, goodbye."), "call {n}: {turns:#?}");
+        assert!(
+            judge::words_of(&turns, call::journal::Speaker::Caller).contains(&"Thanks a lot, goodbye."),
+            "call {n}: {turns:#?}"
+        );
         assert!(unique.insert(id.clone()));
     }
     // One dial each, one record each.

@@ -48,7 +48,8 @@ impl Stream {
             "tracks": ["inbound"], "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
             "customParameters": {"call": call, "token": token},
         });
-        self.say(json!({"event": "start", "sequenceNumber": "1", "streamSid": self.sid.as_str(), "start": start})).await;
+        self.say(json!({"event": "start", "sequenceNumber": "1", "streamSid": self.sid.as_str(), "start": start}))
+            .await;
     }
 
     /// How the node closes it.
@@ -87,7 +88,9 @@ async fn a_token_opens_one_stream_of_one_call_for_one_minute() {
     let mut documents = Vec::new();
     for sid in [sid, other] {
         let streams = |twilio: &sim::twilio::Twilio| {
-            twilio.call(sid).filter(|call| call.streams.first().is_some_and(|stream| stream.phone().heard().first_at().is_some()))
+            twilio
+                .call(sid)
+                .filter(|call| call.streams.first().is_some_and(|stream| stream.phone().heard().first_at().is_some()))
         };
         documents.push(house.twilio.until(PATIENCE, streams).await.unwrap().documents[0].clone());
     }
@@ -158,7 +161,15 @@ async fn malformed_messages_are_counted_and_oversized_ones_close_the_stream() {
     let mut stream = Stream::open(&house).await;
     stream.start(&house, sid, &call, &token).await;
     let stream_sid = stream.sid.to_string();
-    for odd in ["", "{", "[]", "null", "\"media\"", r#"{"event":"media"}"#, r#"{"event":"media","media":{"payload":"%%%","timestamp":"20"}}"#] {
+    for odd in [
+        "",
+        "{",
+        "[]",
+        "null",
+        "\"media\"",
+        r#"{"event":"media"}"#,
+        r#"{"event":"media","media":{"payload":"%%%","timestamp":"20"}}"#,
+    ] {
         stream.socket.send(Message::text(odd)).await.unwrap();
     }
     stream.socket.send(Message::binary(vec![0xFF; 160])).await.unwrap();

@@ -46,7 +46,11 @@ async fn an_engine_that_refuses_gives_way_at_once_and_is_left_alone() {
         let twilio = house.ended(sid, PATIENCE).await.unwrap();
         let id = house.record_of(sid).await.unwrap()["id"].as_str().unwrap().to_owned();
         let record = house.final_record(&id, PATIENCE).await.unwrap();
-        assert_eq!((&record["engine"], &record["end_reason"]), (&json!("openai"), &json!("said_goodbye")), "{record:#}");
+        assert_eq!(
+            (&record["engine"], &record["end_reason"]),
+            (&json!("openai"), &json!("said_goodbye")),
+            "{record:#}"
+        );
         let tried = if round == 0 { json!(["hume", "openai"]) } else { json!(["openai"]) };
         assert_eq!(record["engines_tried"], tried);
         let journal = house.journal(&id, 1).await.unwrap();
@@ -101,8 +105,10 @@ async fn an_engine_that_drops_in_mid_sentence_goes_on_in_the_same_chat_group() {
     assert_eq!(rest.first().map(String::as_str), Some("line hold"), "{}", judge::outline(&journal));
     assert!(rest.iter().any(|step| step == "resumed hume"), "{rest:?}");
 
-    let start_ms = judge::find(&journal, |entry| matches!(entry.kind, Kind::StreamStarted { .. }).then_some(entry.at_ms)).unwrap();
-    let lost_ms = judge::find(&journal, |entry| matches!(entry.kind, Kind::EngineLost { .. }).then_some(entry.at_ms)).unwrap();
+    let start_ms =
+        judge::find(&journal, |entry| matches!(entry.kind, Kind::StreamStarted { .. }).then_some(entry.at_ms)).unwrap();
+    let lost_ms =
+        judge::find(&journal, |entry| matches!(entry.kind, Kind::EngineLost { .. }).then_some(entry.at_ms)).unwrap();
     let lost = Duration::from_millis(lost_ms - start_ms);
     let phone = PhoneSide::of(&twilio.streams[0]);
     let silence = longest_silence(&phone, lost, lost + Duration::from_secs(3));
@@ -149,9 +155,14 @@ async fn with_no_engine_left_the_caller_hears_an_apology_and_a_clean_end() {
 async fn a_store_that_is_away_in_mid_call_costs_the_record_nothing() {
     let _machine = crate::beside_others().await;
     let house = House::start(Options::default()).await.unwrap();
-    let sid = house.call_in(RECORDED_NUMBER, says(&["caller-book", "caller-tuesday", "caller-name-alex", "caller-right", "caller-thanks-bye"]));
+    let sid = house.call_in(
+        RECORDED_NUMBER,
+        says(&["caller-book", "caller-tuesday", "caller-name-alex", "caller-right", "caller-thanks-bye"]),
+    );
     let is_speaking = |twilio: &sim::twilio::Twilio| {
-        twilio.call(sid).filter(|call| call.streams.first().is_some_and(|stream| stream.phone().heard().loud_samples() > 4_000))
+        twilio
+            .call(sid)
+            .filter(|call| call.streams.first().is_some_and(|stream| stream.phone().heard().loud_samples() > 4_000))
     };
     house.twilio.until(Duration::from_secs(20), is_speaking).await.unwrap();
     house.faults.set_rate(1.0);
@@ -177,7 +188,8 @@ async fn a_store_that_is_away_in_mid_call_costs_the_record_nothing() {
     let layout = call::audio::wav::layout(&whole.body).unwrap();
     let left: Vec<u8> = whole.body[layout.data].iter().copied().step_by(2).collect();
     let phone = PhoneSide::of(&twilio.streams[0]);
-    let spoken: Vec<u8> = phone.sent.iter().filter(|frame| frame.speech && frame.was_delivered()).flat_map(|frame| frame.audio).collect();
+    let spoken: Vec<u8> =
+        phone.sent.iter().filter(|frame| frame.speech && frame.was_delivered()).flat_map(|frame| frame.audio).collect();
     let frames = judge::frames(&spoken, &left);
     assert!(frames.is_perfect(), "{frames:?}");
 }

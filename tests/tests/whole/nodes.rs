@@ -30,7 +30,9 @@ fn patient_caller() -> CallerScript {
 /// Waits until the caller has done so much and the agent speaks again.
 async fn agent_answers_after(twilio: &Twilio, sid: CallSid, loud_samples: u64) {
     let speaks = |twilio: &Twilio| {
-        twilio.call(sid).filter(|call| call.streams.first().is_some_and(|stream| stream.phone().heard().loud_samples() > loud_samples))
+        twilio.call(sid).filter(|call| {
+            call.streams.first().is_some_and(|stream| stream.phone().heard().loud_samples() > loud_samples)
+        })
     };
     twilio.until(Duration::from_secs(30), speaks).await.unwrap();
 }
@@ -55,7 +57,11 @@ async fn a_node_that_is_killed_in_mid_call_costs_a_pause_and_nothing_else() {
 
     let twilio = house.ended(sid, PATIENCE).await.unwrap();
     let record = house.final_record(&id, PATIENCE).await.unwrap();
-    assert_eq!((&record["status"], &record["ended_by"], &record["epoch"]), (&json!("completed"), &json!("agent"), &json!(2)), "{record:#}");
+    assert_eq!(
+        (&record["status"], &record["ended_by"], &record["epoch"]),
+        (&json!("completed"), &json!("agent"), &json!(2)),
+        "{record:#}"
+    );
     assert_ne!(node_of(&house, &id).await, killed);
     assert_eq!(twilio.streams.len(), 2, "{:#?}", twilio.streams);
     let died = twilio.streams[0].ended.unwrap();
@@ -71,16 +77,20 @@ async fn a_node_that_is_killed_in_mid_call_costs_a_pause_and_nothing_else() {
     }
     assert!(matches!(journal.last().unwrap().kind, Kind::StreamEnded { .. }));
     let turns = house.transcript(&id).await.unwrap();
-    let spoken: Vec<&str> =
-        ["caller-book", "caller-tuesday", "caller-name-alex", "caller-right", "caller-that-is-all"].map(|id| utterance(id).unwrap().text).to_vec();
+    let spoken: Vec<&str> = ["caller-book", "caller-tuesday", "caller-name-alex", "caller-right", "caller-that-is-all"]
+        .map(|id| utterance(id).unwrap().text)
+        .to_vec();
     assert_eq!(judge::words_of(&turns, Speaker::Caller), spoken, "{}", judge::outline(&journal));
     let numbers: Vec<u32> = turns.iter().map(|turn| turn.n).collect();
     assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
     assert!(turns.windows(2).all(|pair| pair[0].start_ms <= pair[1].start_ms), "{turns:#?}");
     // It went on: the greeting was not said again.
-    let greetings = judge::words_of(&turns, Speaker::Agent).iter().filter(|text| text.contains("How can I help")).count();
+    let greetings =
+        judge::words_of(&turns, Speaker::Agent).iter().filter(|text| text.contains("How can I help")).count();
     assert_eq!(greetings, 1, "{turns:#?}");
-    let booked = judge::find(&journal, |entry| matches!(&entry.kind, Kind::ToolCalled { name, .. } if name == "record_booking").then_some(()));
+    let booked = judge::find(&journal, |entry| {
+        matches!(&entry.kind, Kind::ToolCalled { name, .. } if name == "record_booking").then_some(())
+    });
     assert!(booked.is_some());
 }
 
@@ -98,7 +108,11 @@ async fn a_node_that_drains_hands_its_call_over_between_turns() {
 
     let twilio = house.ended(sid, PATIENCE).await.unwrap();
     let record = house.final_record(&id, PATIENCE).await.unwrap();
-    assert_eq!((&record["status"], &record["ended_by"], &record["epoch"]), (&json!("completed"), &json!("agent"), &json!(2)), "{record:#}");
+    assert_eq!(
+        (&record["status"], &record["ended_by"], &record["epoch"]),
+        (&json!("completed"), &json!("agent"), &json!(2)),
+        "{record:#}"
+    );
     assert_ne!(node_of(&house, &id).await, drained);
     let (first, second) = (&twilio.streams[0], &twilio.streams[1]);
     let pause = second.connected.unwrap().saturating_sub(first.ended.unwrap());

@@ -61,7 +61,11 @@ async fn calls_that_nobody_takes_say_why_and_a_person_can_end_any() {
         ("+12025550161", Callee::other(SOON, Pickup::Busy), ["busy", "system", "busy"]),
         ("+12025550162", Callee::other(SOON, Pickup::Fails(404)), ["failed", "system", "error"]),
         ("+12025550163", Callee::other(SOON, Pickup::NeverAnswers), ["no_answer", "system", "no_answer"]),
-        ("+12025550164", Callee::answers(Duration::from_secs(30), silent.clone()), ["canceled", "operator", "canceled"]),
+        (
+            "+12025550164",
+            Callee::answers(Duration::from_secs(30), silent.clone()),
+            ["canceled", "operator", "canceled"],
+        ),
         ("+12025550165", Callee::answers(SOON, silent), ["completed", "operator", "hung_up"]),
     ];
     let mut ids = Vec::new();
@@ -70,7 +74,10 @@ async fn calls_that_nobody_takes_say_why_and_a_person_can_end_any() {
         ids.push(id_of(&house.place(to, &json!({"to": to, "agent": "quick"})).await.unwrap()));
     }
     house.record_when(&ids[3], PATIENCE, |record| record["status"] == "ringing").await.unwrap();
-    house.entry_when(&ids[4], PATIENCE, |entry| matches!(entry.kind, call::journal::Kind::Speaking { .. }).then_some(())).await.unwrap();
+    house
+        .entry_when(&ids[4], PATIENCE, |entry| matches!(entry.kind, call::journal::Kind::Speaking { .. }).then_some(()))
+        .await
+        .unwrap();
     for id in &ids[3..] {
         let answer = house.post(&format!("/v1/calls/{id}/hangup"), &json!({})).await.unwrap();
         assert_eq!(answer.status, 202, "{}", answer.json());
@@ -94,9 +101,17 @@ async fn a_caller_may_hang_up_at_any_moment() {
     let mut rng = fastrand::Rng::with_seed(11);
     let mut callers = vec![
         (QUICK_NUMBER, hangs_up_into_speech(Duration::from_millis(300))),
-        (NUMBER, CallerScript::new().answers(say("caller-hours")).then(Cue::AgentSpeaking(Duration::from_millis(900)), Act::HangUp)),
+        (
+            NUMBER,
+            CallerScript::new()
+                .answers(say("caller-hours"))
+                .then(Cue::AgentSpeaking(Duration::from_millis(900)), Act::HangUp),
+        ),
         // In the middle of their own words.
-        (QUICK_NUMBER, CallerScript::new().then(Cue::At(SOON), Act::Press('1')).hangs_up_at(Duration::from_millis(900))),
+        (
+            QUICK_NUMBER,
+            CallerScript::new().then(Cue::At(SOON), Act::Press('1')).hangs_up_at(Duration::from_millis(900)),
+        ),
     ];
     for _ in 0..5 {
         callers.push((QUICK_NUMBER, CallerScript::new().hangs_up_at(Duration::from_millis(rng.u64(5..4_000)))));
@@ -145,6 +160,10 @@ async fn an_inbound_call_from_an_odd_number_is_taken_and_kept_as_it_is() {
         house.ended(sid, PATIENCE).await.unwrap();
         let record: Value = house.record_of(sid).await.unwrap();
         let record = house.final_record(record["id"].as_str().unwrap(), PATIENCE).await.unwrap();
-        assert_eq!((&record["from"], &record["phone"], &record["end_reason"]), (&json!(from), &json!(from), &json!("said_goodbye")), "{record:#}");
+        assert_eq!(
+            (&record["from"], &record["phone"], &record["end_reason"]),
+            (&json!(from), &json!(from), &json!("said_goodbye")),
+            "{record:#}"
+        );
     }
 }

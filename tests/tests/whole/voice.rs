@@ -9,9 +9,9 @@ use call::journal::{Entry, Kind, Speaker};
 use serde_json::json;
 use sim::evi::EviConfig;
 use sim::speech::{speak, utterance};
-use sim::twilio::{Callee, CallRecord, RequestAnswer};
-use whole_calls::judge::PhoneSide;
+use sim::twilio::{CallRecord, Callee, RequestAnswer};
 use whole_calls::ear::Reference;
+use whole_calls::judge::PhoneSide;
 use whole_calls::people::{BOOKING, says};
 use whole_calls::{House, NUMBER, Options, judge};
 
@@ -21,7 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 async fn a_booking_through_evi_is_heard_understood_recorded_and_written_down() {
     let machine = crate::alone().await;
     let evi = EviConfig { chunks_per_sentence: 3, ..EviConfig::default() };
-    let house = House::start(Options { evi: Some((evi, sim::evi::fault::Faults::none())), ..Options::default() }).await.unwrap();
+    let house = House::start(Options { evi: Some((evi, sim::evi::fault::Faults::none())), ..Options::default() })
+        .await
+        .unwrap();
     let sid = house.call_in(NUMBER, says(&BOOKING));
     let twilio = house.ended(sid, PATIENCE).await.unwrap();
     let id = house.record_of(sid).await.unwrap()["id"].as_str().unwrap().to_owned();
@@ -30,9 +32,21 @@ async fn a_booking_through_evi_is_heard_understood_recorded_and_written_down() {
     drop(machine);
 
     nothing_was_held_against_us(&house, &twilio);
-    let fields = ["direction", "status", "ended_by", "end_reason", "engine", "agent", "from", "to", "epoch", "simulated"];
+    let fields =
+        ["direction", "status", "ended_by", "end_reason", "engine", "agent", "from", "to", "epoch", "simulated"];
     let found: Vec<_> = fields.iter().map(|field| record[field].clone()).collect();
-    let wanted = json!(["inbound", "completed", "agent", "said_goodbye", "hume", "receptionist", "+12025550188", NUMBER, 1, true]);
+    let wanted = json!([
+        "inbound",
+        "completed",
+        "agent",
+        "said_goodbye",
+        "hume",
+        "receptionist",
+        "+12025550188",
+        NUMBER,
+        1,
+        true
+    ]);
     assert_eq!(json!(found), wanted, "{record:#}");
     assert_eq!(record["engines_tried"], json!(["hume"]));
     judge::is_complete(&journal, "booking");
@@ -49,7 +63,9 @@ async fn a_booking_through_evi_is_heard_understood_recorded_and_written_down() {
     let agent_said = judge::words_of(&turns, Speaker::Agent).join(" ");
     let texts: Vec<&str> = chats[0].said.iter().map(|said| said.text.as_str()).collect();
     assert_eq!(agent_said, texts.join(" "));
-    assert!(turns.iter().all(|turn| !turn.interrupted && (turn.speaker == Speaker::Caller || turn.heard_text == turn.text)));
+    assert!(
+        turns.iter().all(|turn| !turn.interrupted && (turn.speaker == Speaker::Caller || turn.heard_text == turn.text))
+    );
     the_tool_was_used(&journal, "record_booking", "Alex Morgan");
     let disclosed = judge::find(&journal, |entry| match &entry.kind {
         Kind::DisclosureHeard { text, end_ms } => Some((text.clone(), *end_ms)),
@@ -66,7 +82,9 @@ async fn a_booking_through_evi_is_heard_understood_recorded_and_written_down() {
 async fn openais_voice_and_evis_at_24_khz_reach_the_ear_whole() {
     let _machine = crate::alone().await;
     let evi = EviConfig { output_rates: vec![24_000], chunks_per_sentence: 4, ..EviConfig::default() };
-    let house = House::start(Options { evi: Some((evi, sim::evi::fault::Faults::none())), ..Options::default() }).await.unwrap();
+    let house = House::start(Options { evi: Some((evi, sim::evi::fault::Faults::none())), ..Options::default() })
+        .await
+        .unwrap();
     let script = says(&["caller-hours", "caller-robot", "caller-thanks-bye"]);
     let mut ids = Vec::new();
     for (to, engine) in [("+12025550131", "openai"), ("+12025550132", "hume")] {
@@ -114,7 +132,8 @@ async fn openais_voice_and_evis_at_24_khz_reach_the_ear_whole() {
 fn is_the_engines_voice(phone: &PhoneSide, sentences: &[&str], rate: u32) {
     let started = phone.started;
     let heard = phone.heard.timeline(started);
-    let gaps: Vec<usize> = phone.heard
+    let gaps: Vec<usize> = phone
+        .heard
         .gaps(Duration::from_secs(600))
         .iter()
         .map(|gap| usize::try_from((gap.at - started).as_micros() / 125).unwrap())
@@ -123,7 +142,8 @@ fn is_the_engines_voice(phone: &PhoneSide, sentences: &[&str], rate: u32) {
     let mut from = 0;
     for sentence in sentences {
         let found = Reference::of(sentence, rate).find_in(&heard, from).unwrap();
-        let inside: Vec<_> = gaps.iter().filter(|gap| (found.at + 80..found.end.saturating_sub(80)).contains(gap)).collect();
+        let inside: Vec<_> =
+            gaps.iter().filter(|gap| (found.at + 80..found.end.saturating_sub(80)).contains(gap)).collect();
         assert!(inside.is_empty(), "{sentence:?} at {found:?} has gaps at {inside:?}");
         assert!(found.is_the_same_voice(), "{sentence:?}: {found:?}, gaps at {gaps:?}");
         from = found.end.saturating_sub(80);
@@ -161,14 +181,18 @@ async fn the_recording_has_both_voices(house: &House, id: &str, twilio: &CallRec
     house.record_when(id, Duration::from_secs(60), |record| record["recording"] == "ready").await.unwrap();
     let path = format!("/v1/calls/{id}/recording");
     let whole = house.get(&path, &[]).await.unwrap();
-    assert_eq!((whole.status, whole.header("content-type"), whole.header("accept-ranges")), (200, "audio/wav", "bytes"));
+    assert_eq!(
+        (whole.status, whole.header("content-type"), whole.header("accept-ranges")),
+        (200, "audio/wav", "bytes")
+    );
     let layout = wav::layout(&whole.body).unwrap();
     assert_eq!((layout.encoding, layout.rate, layout.channels), (Encoding::MuLaw, 8_000, 2));
     let (left, right): (Vec<u8>, Vec<u8>) =
         whole.body[layout.data].as_chunks::<2>().0.iter().map(|[caller, agent]| (*caller, *agent)).unzip();
 
     let phone = PhoneSide::of(&twilio.streams[0]);
-    let after: Vec<u8> = phone.sent
+    let after: Vec<u8> = phone
+        .sent
         .iter()
         .filter(|frame| frame.was_delivered() && frame.timestamp.as_millis() > u128::from(disclosed_ms) + 200)
         .flat_map(|frame| frame.audio)
@@ -193,5 +217,8 @@ async fn the_recording_has_both_voices(house: &House, id: &str, twilio: &CallRec
     let tail = house.get(&path, &[("range", "bytes=-10")]).await.unwrap();
     assert_eq!((tail.status, tail.body.as_slice()), (206, &whole.body[whole.body.len() - 10..]));
     let beyond = house.get(&path, &[("range", "bytes=99999999-")]).await.unwrap();
-    assert_eq!((beyond.status, beyond.header("content-range")), (416, format!("bytes */{}", whole.body.len()).as_str()));
+    assert_eq!(
+        (beyond.status, beyond.header("content-range")),
+        (416, format!("bytes */{}", whole.body.len()).as_str())
+    );
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sim::phone::CallerScript;
-use sim::twilio::{Callee, CallbackFaults, Faults, WebhookFaults};
+use sim::twilio::{CallbackFaults, Callee, Faults, WebhookFaults};
 use whole_calls::people::says;
 use whole_calls::{House, Options, QUICK_NUMBER, judge};
 use wire::twilio::signature;
@@ -13,21 +13,26 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What a record says, but for its ids and times.
 fn essence(record: &Value) -> Value {
-    let fields = ["direction", "phone", "agent", "engine", "engines_tried", "status", "ended_by", "end_reason", "epoch"];
+    let fields =
+        ["direction", "phone", "agent", "engine", "engines_tried", "status", "ended_by", "end_reason", "epoch"];
     fields.iter().map(|field| record[field].clone()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn webhooks_in_any_number_and_order_make_the_same_record() {
     let _machine = crate::beside_others().await;
-    let callbacks = |lose, duplicate, delay_ms| CallbackFaults { lose, duplicate, delay_max: Duration::from_millis(delay_ms) };
+    let callbacks =
+        |lose, duplicate, delay_ms| CallbackFaults { lose, duplicate, delay_max: Duration::from_millis(delay_ms) };
     let days = [
         ("a good day", Faults::default()),
         ("each twice, mixed up", Faults { callbacks: callbacks(0.0, 1.0, 1_500), ..Faults::default() }),
         ("half of them lost", Faults { callbacks: callbacks(0.5, 0.5, 500), ..Faults::default() }),
         (
             "answers lost",
-            Faults { webhooks: WebhookFaults { lose_answer: 0.3, delay_max: Duration::from_millis(200) }, ..Faults::default() },
+            Faults {
+                webhooks: WebhookFaults { lose_answer: 0.3, delay_max: Duration::from_millis(200) },
+                ..Faults::default()
+            },
         ),
     ];
     let mut houses = Vec::new();
@@ -91,7 +96,13 @@ async fn a_forged_webhook_is_refused_counted_and_changes_nothing() {
     ] {
         let url = format!("{}{path}", house.base);
         for call in [sid.to_string(), other_sid.clone()] {
-            let form = [("AccountSid", account.as_str()), ("CallSid", &call), ("CallStatus", "failed"), ("From", "+12025550199"), ("To", QUICK_NUMBER)];
+            let form = [
+                ("AccountSid", account.as_str()),
+                ("CallSid", &call),
+                ("CallStatus", "failed"),
+                ("From", "+12025550199"),
+                ("To", QUICK_NUMBER),
+            ];
             let signed_by_another = signature::sign("not-the-auth-token", &url, form);
             let of_another_form = signature::sign(house.auth_token(), &url, [("CallSid", call.as_str())]);
             for signed in [None, Some(signed_by_another), Some(of_another_form)] {
@@ -108,7 +119,10 @@ async fn a_forged_webhook_is_refused_counted_and_changes_nothing() {
     assert_eq!(house.counters.snapshot().forged, refused);
     house.ended(sid, PATIENCE).await.unwrap();
     let after = house.final_record(&id, PATIENCE).await.unwrap();
-    assert_eq!((&after["status"], &after["ended_by"], &after["end_reason"]), (&json!("completed"), &json!("agent"), &json!("said_goodbye")));
+    assert_eq!(
+        (&after["status"], &after["ended_by"], &after["end_reason"]),
+        (&json!("completed"), &json!("agent"), &json!("said_goodbye"))
+    );
     let list = house.get("/v1/calls", &[]).await.unwrap().json();
     assert_eq!(list["calls"].as_array().unwrap().len(), 1, "{list:#}");
     // Without a token the API says nothing.
