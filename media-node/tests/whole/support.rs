@@ -317,8 +317,24 @@ impl Phone {
             self.twilio.media(self.at_ms, &[code; 160], &mut text);
             self.send(text).await;
             self.at_ms += 20;
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            self.listen(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Listens for so long, returning marks, as Twilio does while the caller speaks.
+    async fn listen(&mut self, length: Duration) {
+        let until = tokio::time::Instant::now() + length;
+        while let Ok(Some(Ok(message))) = tokio::time::timeout_at(until, self.socket.next()).await {
+            if let Message::Text(text) = message
+                && let Ok(message) = serde_json::from_str::<serde_json::Value>(&text)
+                && let Some(name) = message["mark"]["name"].as_str()
+            {
+                let mut mark = String::new();
+                self.twilio.mark(name, &mut mark);
+                self.send(mark).await;
+            }
+        }
+        tokio::time::sleep_until(until).await;
     }
 
     pub(crate) async fn hang_up(&mut self) {

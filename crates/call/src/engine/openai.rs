@@ -44,6 +44,8 @@ const WAITING_MAX: usize = 8;
 pub(crate) struct OpenAi {
     update: SessionUpdate,
     history: Vec<Item>,
+    /// The caller's words at the end of that history, if it ends with them.
+    last_words: Option<String>,
     ready: bool,
     /// The response that is running, as the server has confirmed it.
     running: Option<Running>,
@@ -94,6 +96,11 @@ impl OpenAi {
         Self {
             update: update(beginning.script),
             history: beginning.history.iter().filter_map(item).collect(),
+            last_words: beginning
+                .history
+                .last()
+                .filter(|turn| turn.speaker == Speaker::Caller)
+                .map(|turn| turn.heard_text.trim().to_owned()),
             ready: false,
             running: None,
             asked: None,
@@ -371,8 +378,11 @@ impl OpenAi {
         self.respond(Some(text.to_owned()), outbox);
     }
 
-    /// The words are the last item of the history this session began with.
-    pub(crate) fn answer(&mut self, _words: &str, outbox: &mut Outbox<'_>) {
+    /// The words are the last item of the history this session began with, unless they were written down later.
+    pub(crate) fn answer(&mut self, words: &str, outbox: &mut Outbox<'_>) {
+        if self.last_words.as_deref() != Some(words.trim()) {
+            send(outbox, &ClientEvent::ItemCreate { previous_item_id: None, item: Item::user_text(words.trim()) });
+        }
         self.respond(None, outbox);
     }
 
