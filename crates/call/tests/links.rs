@@ -361,3 +361,11 @@ fn malformed_and_unknown_messages_are_counted_and_the_call_goes_on() {
     assert!(rig.journal().iter().any(|kind| matches!(kind, Kind::Measured(m) if m.malformed == 3 && m.unknown == 1)));
     assert!(!rig.finished);
 }
+
+#[test]
+fn a_prepared_call_that_is_let_go_says_nothing_about_what_comes_next() {
+    let mut rig = Rig::ready();
+    rig.command(Command::HangUp { by: call::journal::EndedBy::System });
+    assert!(rig.finished);
+    assert!(!rig.did.iter().any(|(_, did)| matches!(did, Did::NextStep(_))), "the epoch may be another node's by now");
+}

@@ -81,6 +81,8 @@ impl Call {
         };
         self.journal(now, Kind::Commanded { command: name.to_owned() });
         match command {
+            // A prepared call that is let go again: its epoch may be another node's by now, and has a step of its own.
+            Command::HangUp { by: EndedBy::System } if !self.is_up() => self.finish(now, StreamEnd::NeverCame, None),
             Command::HangUp { by } => {
                 self.cut_off(now);
                 let step = NextStep::HangUp { ended_by: by, reason: EndReason::HungUp };
