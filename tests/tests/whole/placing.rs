@@ -126,7 +126,8 @@ async fn a_caller_may_hang_up_at_any_moment() {
         let id = house.record_of(sid).await.unwrap()["id"].as_str().unwrap().to_owned();
         let record = house.final_record(&id, PATIENCE).await.unwrap();
         assert_eq!(record["ended_by"], "caller", "{record:#}");
-        if twilio.streams.is_empty() {
+        // A stream that ends while it is being set up may never have reached the call: there is nothing to write down.
+        if twilio.streams.iter().all(|stream| stream.phone().frames_delivered() < 25) {
             continue;
         }
         let journal = house.journal(&id, 1).await.unwrap();
