@@ -7,9 +7,15 @@
 //! Nothing here opens a socket, reads a clock or draws randomness, and no input makes anything here panic. What a
 //! message *means* for a call is decided in the `call` crate.
 
+mod base_url;
+mod faithful;
+mod lenient;
+
 pub mod hume;
 pub mod openai;
 pub mod pii;
 pub mod signed;
 pub mod token;
 pub mod twilio;
+
+pub use base_url::BaseUrlError;

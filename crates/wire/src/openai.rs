@@ -18,11 +18,7 @@ pub mod server;
 pub mod session;
 mod strict;
 
-pub(crate) mod base_url;
-pub(crate) mod faithful;
-pub(crate) mod lenient;
-
-pub use base_url::BaseUrlError;
+pub use crate::base_url::BaseUrlError;
 
 /// The most audio one `input_audio_buffer.append` may carry, in bytes. (`OpenAI`: Realtime client events,
 /// `input_audio_buffer.append`)

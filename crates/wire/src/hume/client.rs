@@ -18,7 +18,7 @@ use super::error::ErrorCode;
 use super::server::ErrorMessage;
 use super::session::SessionSettings;
 use super::tool::{ToolError, ToolResponse};
-use crate::openai::faithful::{Difference, first_difference};
+use crate::faithful::{Difference, first_difference};
 
 /// Any message that a client may send. (Hume: "Chat" reference, publish events)
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::session::{AudioConfiguration, Context, ContextKind, Encoding, SessionSettings, Variable};
-use crate::openai::base_url::{BaseUrl, BaseUrlError};
+use crate::base_url::{BaseUrl, BaseUrlError};
 
 /// The path of the chat socket below the base URL.
 pub const CHAT_PATH: &str = "/v0/evi/chat";

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::scores::Scores;
-use crate::openai::lenient;
+use crate::lenient;
 
 /// The most entries one page may hold. (Hume: "List chats")
 pub const MAX_PAGE_SIZE: u32 = 100;

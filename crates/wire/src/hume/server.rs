@@ -13,7 +13,7 @@ use super::error::ErrorCode;
 use super::scores::Scores;
 use super::session::SessionSettings;
 use super::tool::{ToolCall, ToolError, ToolResponse};
-use crate::openai::lenient;
+use crate::lenient;
 pub use crate::openai::server::NotBase64;
 
 /// Any message that EVI may send. (Hume: "Chat" reference, subscribe events)

@@ -27,11 +27,7 @@ pub struct SessionSettings {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "context_change")]
     pub context: Option<ContextChange>,
     /// Values for the `{{name}}` placeholders of the prompt; all become strings there.
-    #[serde(
-        default,
-        skip_serializing_if = "BTreeMap::is_empty",
-        deserialize_with = "crate::openai::lenient::or_default"
-    )]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "crate::lenient::or_default")]
     pub variables: BTreeMap<String, Variable>,
     /// Tools of ours. An empty list takes away those of the configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -69,10 +69,10 @@ pub struct ToolCall {
     /// The tool's name.
     pub name: String,
     /// The arguments: JSON, as text, written by a model, so it may not parse.
-    #[serde(default, deserialize_with = "crate::openai::lenient::or_default")]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub parameters: String,
     /// Who runs it.
-    #[serde(default, deserialize_with = "crate::openai::lenient::or_default")]
+    #[serde(default, deserialize_with = "crate::lenient::or_default")]
     pub tool_type: ToolType,
     /// Whether the conversation waits for an answer. Without the field it is taken to wait: an answer too many is
     /// harmless, a missing one stalls the call.

@@ -13,7 +13,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use super::tool::ToolCall;
-use crate::openai::lenient;
+use crate::lenient;
 
 /// The header that holds the signature: lower-case hex.
 pub const SIGNATURE_HEADER: &str = "X-Hume-AI-Webhook-Signature";

@@ -5,7 +5,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::base_url::{BaseUrl, BaseUrlError};
+use crate::base_url::{BaseUrl, BaseUrlError};
 
 /// Where the vendor answers.
 pub const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";

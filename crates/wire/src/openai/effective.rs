@@ -6,11 +6,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::lenient::{if_understood, or_default, understood_items};
 use super::session::{
     AudioFormat, AudioUpdate, Change, InputUpdate, MaxTokens, Modality, NoiseReduction, OutputUpdate, Reasoning,
     SessionUpdate, Tool, ToolChoice, Transcription, TurnDetection, Voice,
 };
+use crate::lenient::{if_understood, or_default, understood_items};
 
 /// The effective session.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::lenient::{if_understood, or_default};
+use crate::lenient::{if_understood, or_default};
 
 /// What went wrong: the `error` of an `error` event, of a failed response or of a failed transcription.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::lenient::or_default;
+use crate::lenient::or_default;
 
 /// One piece of the conversation.
 ///

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::error::ErrorDetail;
 use super::item::Item;
-use super::lenient::{if_understood, or_default, understood_items};
 use super::session::{AudioFormat, MaxTokens, Modality, Voice};
+use crate::lenient::{if_understood, or_default, understood_items};
 
 /// A response, as in `response.created` and `response.done`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::effective::Session;
 use super::error::ErrorDetail;
-pub use super::lenient::NotBase64;
-use super::lenient::{integer, or_default, understood_items};
+pub use crate::lenient::NotBase64;
+use crate::lenient::{integer, or_default, understood_items};
 
 mod conversation;
 mod output;

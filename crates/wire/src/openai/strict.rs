@@ -12,9 +12,9 @@ use serde_json::Value;
 
 use super::client::{ClientEvent, ClientMessage, ResponseOverrides};
 use super::error::{ErrorCode, ErrorDetail};
-use super::faithful::{Difference, first_difference};
 use super::item::{ContentKind, Item, Message, Role};
 use super::session::{AudioFormat, AudioUpdate, Change, MaxTokens, Modality, SessionUpdate, Tool, TurnDetection};
+use crate::faithful::{Difference, first_difference};
 
 /// The messages there are, each with the fields it must have.
 const REQUIRED: [(&str, &[&str]); 10] = [

@@ -4,9 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::lenient::{if_understood, or_default};
 use crate::openai::error::ErrorDetail;
 use crate::openai::item::Item;
-use crate::openai::lenient::{if_understood, or_default};
 use crate::openai::response::TokenKinds;
 
 /// There is a conversation.

@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use crate::lenient::{NotBase64, decode_base64, or_default};
 use crate::openai::item::{ContentPart, Item};
-use crate::openai::lenient::{NotBase64, decode_base64, or_default};
 use crate::openai::response::Response;
 
 /// About a response.

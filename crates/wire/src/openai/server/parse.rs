@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::{ServerEvent, ServerMessage, Unknown};
-use crate::openai::lenient::if_understood;
+use crate::lenient::if_understood;
 
 /// A server message that could not be read. It does not repeat the message, which may hold what somebody said.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
