@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::{Utf8Bytes, WebSocket};
+use call::breaker::Experience;
 use call::journal::{Kind, NextStep};
 use call::{Call, Input, LinkEvent, LinkId, Output, PhoneEvent, Setup};
 use store::Claim;
@@ -53,6 +54,8 @@ struct Bridge {
     journal: Writer,
     recorder: Option<Recorder>,
     claim: Claimed,
+    /// What it has met of engines.
+    experience: Experience,
     /// What could not be done, to be told to the machine.
     owed: VecDeque<Owed>,
     step: Option<JoinHandle<()>>,
@@ -98,6 +101,7 @@ pub(crate) fn start(node: &Arc<Inner>, session: Arc<Session>, setup: Setup, inbo
         journal: node.journal.open(call, epoch, &node.tasks),
         recorder: None,
         claim: Claimed::NotYet,
+        experience: Experience::default(),
         owed: VecDeque::new(),
         step: None,
         audio: Vec::with_capacity(stream::FRAME_BYTES),
@@ -340,7 +344,7 @@ impl Bridge {
     /// What the node learns from a call, and what a person reads in the log.
     fn observe(&mut self, kind: &Kind) {
         self.node.figures.observe(kind);
-        self.node.breaker().learn(kind, self.now);
+        self.node.breaker().learn(&mut self.experience, kind, self.now);
         if let Kind::StreamStarted { stream_sid } = kind {
             let waited = self.now.saturating_duration_since(self.session.since);
             tracing::info!(stream.sid = stream_sid, waited_ms = waited.as_millis(), "the phone's audio begins");
@@ -359,13 +363,17 @@ impl Bridge {
     fn keep_step(&mut self, step: NextStep) {
         let (node, (call, epoch)) = (Arc::clone(&self.node), self.session.key);
         node.sessions.keep(self.session.key, step.clone(), self.now);
-        // Of an epoch that is another's, nothing is ours to say.
-        if self.claim != Claimed::Others {
-            self.step = Some(self.node.tasks.spawn(async move {
-                if let Err(error) = node.store.put_next_step(call, epoch, &step).await {
-                    tracing::warn!(call.id = %call, %error, "failed to store the next step; it is kept here for a minute");
-                }
-            }));
+        match self.claim {
+            Claimed::Ours | Claimed::Asked => {
+                self.step = Some(self.node.tasks.spawn(async move {
+                    if let Err(error) = node.store.put_next_step(call, epoch, &step).await {
+                        tracing::warn!(call.id = %call, %error, "failed to store the next step; it is kept here for a minute");
+                    }
+                }));
+            }
+            // Of an epoch that is another's, nothing is ours to say. Without a stream it may be: the journal says the
+            // step, if the epoch turns out to be ours.
+            Claimed::NotYet | Claimed::Others => {}
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use call::agent::EngineKind;
+use call::breaker;
 use call::journal::{Kind, Measured};
 
 /// A number that only grows.
@@ -150,14 +151,19 @@ impl Default for Figures {
 }
 
 /// What is true now, beside what was counted.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Now {
+    /// The engines that have credentials.
+    pub(crate) engines: Vec<(EngineKind, breaker::State)>,
     pub(crate) sessions: u64,
     pub(crate) unused: u64,
     pub(crate) capacity: u64,
     pub(crate) ready: bool,
     pub(crate) spool_bytes: u64,
     pub(crate) live_sockets: u64,
+    pub(crate) streams_nameless: u64,
+    pub(crate) streams_passing: u64,
+    pub(crate) spool_set_aside: u64,
 }
 
 impl Figures {
@@ -202,10 +208,22 @@ impl Figures {
             ("ready", "Whether new calls are taken.", u64::from(now.ready)),
             ("spool_bytes", "Journal and recording waiting on disk.", now.spool_bytes),
             ("live_sockets", "Dashboards connected.", now.live_sockets),
+            ("streams_nameless", "Streams that have not said whose they are.", now.streams_nameless),
+            ("streams_passing", "Streams passed through to other nodes now.", now.streams_passing),
+            (
+                "spool_set_aside",
+                "Files in the spool that cannot be stored and are kept for a person.",
+                now.spool_set_aside,
+            ),
         ];
         for (name, help, value) in gauges {
             head(&mut out, &format!("switchboard_{name}"), help, "gauge");
             line(&mut out, format_args!("switchboard_{name} {value}"));
+        }
+        head(&mut out, "switchboard_engine_offered", "Whether an engine is offered to calls, by engine.", "gauge");
+        for (engine, state) in now.engines {
+            let offered = u8::from(state == breaker::State::Closed);
+            line(&mut out, format_args!("switchboard_engine_offered{{engine=\"{engine}\"}} {offered}"));
         }
         for (name, help, counter) in self.counters() {
             head(&mut out, &format!("switchboard_{name}_total"), help, "counter");
@@ -319,10 +337,15 @@ mod tests {
         };
         figures.observe(&Kind::Measured(measured));
         figures.lateness.add(Duration::from_micros(150));
-        let page = figures.page(Now { sessions: 7, ready: true, ..Now::default() });
+        let until = std::time::Instant::now();
+        let engines =
+            vec![(EngineKind::Hume, breaker::State::Open { until }), (EngineKind::OpenAi, breaker::State::Closed)];
+        let page = figures.page(Now { sessions: 7, ready: true, engines, ..Now::default() });
         for expected in [
             "switchboard_calls_live 7",
             "switchboard_ready 1",
+            "switchboard_engine_offered{engine=\"hume\"} 0",
+            "switchboard_engine_offered{engine=\"openai\"} 1",
             "switchboard_engine_refusals_total{engine=\"hume\"} 1",
             "switchboard_engine_refusals_total{engine=\"openai\"} 0",
             "switchboard_playout_underruns_total 2",
@@ -334,6 +357,6 @@ mod tests {
         ] {
             assert!(page.lines().any(|line| line == expected), "{expected}\n{page}");
         }
-        assert_eq!(page.lines().filter(|line| line.starts_with("# TYPE")).count(), 6 + 28 + 2 + 4);
+        assert_eq!(page.lines().filter(|line| line.starts_with("# TYPE")).count(), 9 + 1 + 28 + 2 + 4);
     }
 }

@@ -8,9 +8,13 @@
 //! What a call's record takes from its journal (engines, next step) is written here too, with the entries that say it:
 //! so it comes late when they come late, and is not forgotten.
 //!
+//! One file in the spool never keeps the others waiting: what can never be stored is set aside for a person to look at,
+//! and what could not be stored this time comes last the next time.
+//!
 //! Two nodes may have been prepared for one epoch; only the one whose stream it is may write. So a writer *holds* its
 //! entries until it is told that the stream is its own.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +54,9 @@ const REPLAY_WITHIN: Duration = Duration::from_secs(20);
 /// How often a store that was away is tried again, at first and at most.
 const RETRY_FIRST: Duration = Duration::from_secs(2);
 const RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// After so many files in a row that could not be stored it is the store that is away, and asking on is no use.
+const FAILURES_IN_A_ROW_MAX: u32 = 3;
 
 /// All journals of a node.
 #[derive(Debug)]
@@ -119,8 +126,9 @@ impl Journal {
     /// Stores what is in the spool, again and again until told to stop: the files of calls that are over.
     pub(crate) async fn replay(self: Arc<Self>, stop: CancellationToken) {
         let mut pause = RETRY_FIRST;
+        let mut failures = BTreeMap::new();
         loop {
-            pause = match self.replay_once().await {
+            pause = match self.replay_once(&mut failures).await {
                 Ok(()) => RETRY_FIRST,
                 Err(error) => {
                     tracing::warn!(%error, spool.bytes = self.spool.bytes(), "failed to store what is in the journal's spool");
@@ -134,30 +142,63 @@ impl Journal {
         }
     }
 
-    /// Stores every file that is nobody's, until one cannot be stored.
-    async fn replay_once(&self) -> Result<(), NotStored> {
-        for name in self.spool.orphans().await? {
-            self.replay_file(&name).await?;
-            tracing::info!(spool.file = name, "a journal was stored that had waited on disk");
+    /// Stores every file that is nobody's. `failures` are those of the files that are still there.
+    async fn replay_once(&self, failures: &mut BTreeMap<String, u32>) -> Result<(), NotStored> {
+        let mut names = self.spool.orphans().await?;
+        failures.retain(|name, _| names.contains(name));
+        names.sort_by_key(|name| failures.get(name).copied().unwrap_or(0));
+        let (mut outcome, mut in_a_row) = (Ok(()), 0);
+        for name in names {
+            match self.replay_file(&name).await {
+                Ok(()) => {
+                    in_a_row = 0;
+                    tracing::info!(spool.file = name, "a journal that had waited on disk was dealt with");
+                }
+                Err(error) => {
+                    in_a_row += 1;
+                    *failures.entry(name).or_default() += 1;
+                    outcome = Err(error);
+                    if in_a_row == FAILURES_IN_A_ROW_MAX {
+                        break;
+                    }
+                }
+            }
         }
+        outcome
+    }
+
+    /// Stores a file and deletes it, or sets it aside.
+    async fn replay_file(&self, name: &str) -> Result<(), NotStored> {
+        let content = match self.spool.read(name).await {
+            Ok(content) => content,
+            Err(error) if matches!(error.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::PermissionDenied) => {
+                return self.put_aside(name, &error.to_string()).await;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Some(call) = name.split('.').next().and_then(|call| call.parse::<CallId>().ok()) else {
+            return self.put_aside(name, "its name is not a journal's").await;
+        };
+        let Lines { entries, unreadable, torn } = read_lines(&content);
+        match timeout(REPLAY_WITHIN, self.store(call, &entries)).await.map_err(|_| NotStored::Late)? {
+            Ok(()) => {}
+            Err(error) if is_about_content(&error) => return self.put_aside(name, &error.to_string()).await,
+            Err(error) => return Err(error.into()),
+        }
+        if unreadable > 0 {
+            return self.put_aside(name, "some of its lines cannot be read; the others are stored").await;
+        }
+        // The last line of a killed process may be cut off: its entry is lost, and known to be.
+        if torn {
+            self.lost(call, 1, "the last line in the spool is cut off");
+        }
+        self.spool.remove(name).await?;
         Ok(())
     }
 
-    async fn replay_file(&self, name: &str) -> Result<(), NotStored> {
-        let content = self.spool.read(name).await?;
-        let call = name.split('.').next().and_then(|call| call.parse::<CallId>().ok());
-        let (entries, unreadable) = read_lines(&content);
-        match call {
-            Some(call) => {
-                timeout(REPLAY_WITHIN, self.store(call, &entries)).await.map_err(|_| NotStored::Late)??;
-                // The last line of a killed process may be cut off: its entry is lost, and known to be.
-                if unreadable > 0 {
-                    self.lost(call, unreadable, "lines in the spool cannot be read");
-                }
-            }
-            None => tracing::warn!(spool.file = name, "a file in the journal's spool is not a journal"),
-        }
-        self.spool.remove(name).await?;
+    async fn put_aside(&self, name: &str, why: &str) -> Result<(), NotStored> {
+        self.spool.put_aside(name).await?;
+        tracing::error!(spool.file = name, why, "a file in the journal's spool cannot be stored; it is kept as `.bad`");
         Ok(())
     }
 
@@ -282,11 +323,36 @@ async fn next_batch(queue: &mut mpsc::Receiver<Entry>, until: Option<Instant>) -
     (batch, true)
 }
 
-fn read_lines(content: &[u8]) -> (Vec<Entry>, usize) {
-    let lines: Vec<_> = content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
-    let entries: Vec<Entry> = lines.iter().filter_map(|line| serde_json::from_slice(line).ok()).collect();
-    let unreadable = lines.len() - entries.len();
-    (entries, unreadable)
+/// Whether it is this content that the store does not take, and never will. A refusal is not: it is about credentials or
+/// a missing table, and would be the same for any other file.
+pub(crate) const fn is_about_content(error: &StoreError) -> bool {
+    match error {
+        StoreError::NotFound(_) | StoreError::Corrupt { .. } | StoreError::TooLarge(_) | StoreError::BadCursor => true,
+        StoreError::Throttled | StoreError::Unavailable(_) | StoreError::Conflict | StoreError::Refused { .. } => false,
+    }
+}
+
+/// What a file in the spool holds.
+#[derive(Debug, PartialEq)]
+struct Lines {
+    entries: Vec<Entry>,
+    /// Whole lines that are no entries.
+    unreadable: usize,
+    /// Whether the last line has no end and is no entry.
+    torn: bool,
+}
+
+fn read_lines(content: &[u8]) -> Lines {
+    let mut lines = Lines { entries: Vec::new(), unreadable: 0, torn: false };
+    for line in content.split_inclusive(|byte| *byte == b'\n') {
+        match serde_json::from_slice(line) {
+            Ok(entry) => lines.entries.push(entry),
+            Err(_) if !line.ends_with(b"\n") => lines.torn = true,
+            Err(_) if line.trim_ascii().is_empty() => {}
+            Err(_) => lines.unreadable += 1,
+        }
+    }
+    lines
 }
 
 /// Something that the call's record takes from its journal.
@@ -347,8 +413,11 @@ mod tests {
             content.push(b'\n');
         }
         content.truncate(content.len() - 5);
-        let (entries, unreadable) = read_lines(&content);
-        assert_eq!((entries.len(), unreadable), (2, 1));
+        let lines = read_lines(&content);
+        assert_eq!((lines.entries.len(), lines.unreadable, lines.torn), (2, 0, true));
+        content.extend_from_slice(b"\nnonsense\n\n");
+        let lines = read_lines(&content);
+        assert_eq!((lines.entries.len(), lines.unreadable, lines.torn), (2, 2, false));
     }
 
     #[tokio::test]

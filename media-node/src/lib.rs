@@ -27,6 +27,7 @@ mod journal;
 mod live;
 mod node;
 mod recording;
+mod room;
 mod sessions;
 mod socket;
 mod splice;

@@ -6,7 +6,6 @@
 //! too slow is dropped with a reason: it must never cost a call anything.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
@@ -20,6 +19,7 @@ use tokio::sync::broadcast;
 use wire::token::{LiveToken, TOKEN_CHARS_MAX};
 
 use crate::node::Inner;
+use crate::room::Room;
 use crate::socket::{Heard, READ_BUFFER_BYTES, Socket, WRITE_BUFFER_BYTES_MAX, code};
 
 /// Entries that may wait for the slowest reader.
@@ -38,7 +38,7 @@ const MESSAGE_BYTES_MAX: usize = 1_024;
 #[derive(Debug)]
 pub(crate) struct Live {
     entries: broadcast::Sender<Arc<Published>>,
-    sockets: AtomicU64,
+    sockets: Room,
 }
 
 #[derive(Debug)]
@@ -68,7 +68,7 @@ enum Following {
 
 impl Default for Live {
     fn default() -> Self {
-        Self { entries: broadcast::channel(BACKLOG_MAX).0, sockets: AtomicU64::new(0) }
+        Self { entries: broadcast::channel(BACKLOG_MAX).0, sockets: Room::new(SOCKETS_MAX) }
     }
 }
 
@@ -85,7 +85,7 @@ impl Live {
     }
 
     pub(crate) fn sockets(&self) -> u64 {
-        self.sockets.load(Ordering::Relaxed)
+        self.sockets.taken()
     }
 }
 
@@ -94,9 +94,9 @@ pub(crate) async fn upgrade(State(node): State<Arc<Inner>>, headers: HeaderMap, 
     if !is_own_origin(&headers, &node.config.public_base_url) {
         return (StatusCode::FORBIDDEN, "another origin").into_response();
     }
-    if node.live.sockets() >= SOCKETS_MAX {
+    let Some(place) = node.live.sockets.take() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many dashboards").into_response();
-    }
+    };
     let upgrade = upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
@@ -104,9 +104,8 @@ pub(crate) async fn upgrade(State(node): State<Arc<Inner>>, headers: HeaderMap, 
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX);
     upgrade.on_upgrade(move |socket| async move {
-        node.live.sockets.fetch_add(1, Ordering::Relaxed);
         serve(&node, Socket::new(socket, Instant::now())).await;
-        node.live.sockets.fetch_sub(1, Ordering::Relaxed);
+        drop(place);
     })
 }
 

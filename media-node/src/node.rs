@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,6 +22,7 @@ use crate::figures::Figures;
 use crate::journal::Journal;
 use crate::live::Live;
 use crate::recording::Recordings;
+use crate::room::Room;
 use crate::sessions::{Request, Sessions};
 use crate::splice::Peers;
 use crate::spool::Spool;
@@ -73,11 +73,15 @@ pub(crate) struct Inner {
     pub(crate) figures: Arc<Figures>,
     pub(crate) peers: Peers,
     /// Streams that have not said whose they are.
-    pub(crate) nameless: AtomicU64,
-    /// Calls, and what they leave behind: all that an orderly end waits for.
+    pub(crate) nameless: Room,
+    /// Streams that are passed through to other nodes.
+    pub(crate) spliced: Room,
+    /// Calls, streams passed through, and what calls leave behind: all that an orderly end waits for.
     pub(crate) tasks: TaskTracker,
     /// Readiness has changed.
     pub(crate) changed: Notify,
+    /// Calls have had their time: what is passed through to other nodes ends too.
+    pub(crate) leaving: CancellationToken,
     pub(crate) stop: CancellationToken,
     breaker: Mutex<Breaker>,
 }
@@ -85,6 +89,11 @@ pub(crate) struct Inner {
 impl Inner {
     pub(crate) fn breaker(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Files in the spools that cannot be stored.
+    pub(crate) fn spool_set_aside(&self) -> u64 {
+        self.journal.spool.set_aside() + self.recordings.spool.set_aside()
     }
 
     /// The wall clock, as tokens and signatures have it.
@@ -129,9 +138,11 @@ impl Node {
             live,
             figures,
             peers: Peers::default(),
-            nameless: AtomicU64::new(0),
+            nameless: Room::new(stream::NAMELESS_MAX),
+            spliced: Room::new(u64::from(config.capacity)),
             tasks: TaskTracker::new(),
             changed: Notify::new(),
+            leaving: CancellationToken::new(),
             stop: CancellationToken::new(),
             boot,
             config,
@@ -212,8 +223,11 @@ impl Node {
             }
         }
         node.tasks.close();
-        let ending = node.config.drain_within + ENDING_WITHIN;
-        if tokio::time::timeout(ending, node.tasks.wait()).await.is_err() {
+        // What is passed through has the same time, and is then cut: only its two ends know how to hand it over.
+        if tokio::time::timeout(node.config.drain_within, node.tasks.wait()).await.is_err() {
+            node.leaving.cancel();
+        }
+        if tokio::time::timeout(ENDING_WITHIN, node.tasks.wait()).await.is_err() {
             tracing::error!(calls = self.sessions(), "calls were still there at the end of the drain");
         }
         self.flush().await;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::figures::Figures;
+use crate::journal::is_about_content;
 use crate::spool::Spool;
 
 /// What is written to disk at once, in milliseconds: one small write a second and call.
@@ -207,17 +208,32 @@ impl Recordings {
 
     async fn upload_file(&self, file: String, late: bool) -> Result<(), UploadError> {
         let Some(name) = Name::parse(&file) else {
-            tracing::warn!(spool.file = file, "a file in the recording's spool is not a segment");
-            return Ok(self.spool.remove(&file).await?);
+            return self.put_aside(&file, "its name is not a segment's").await;
         };
         let audio = self.spool.read(&file).await?;
-        self.store.put_segment(name.call, name.epoch, name.n, audio.into()).await?;
+        match self.store.put_segment(name.call, name.epoch, name.n, audio.into()).await {
+            Ok(_) => {}
+            Err(error) if is_about_content(&error) => return self.put_aside(&file, &error.to_string()).await,
+            Err(error) => return Err(error.into()),
+        }
         self.figures.segments_put.one();
         // The worker may have joined the recording without this segment.
         if late || name.boot != self.boot {
             self.store.add_work(name.call, WorkKind::JoinRecording, self.store.now()).await?;
         }
         self.spool.remove(&file).await?;
+        Ok(())
+    }
+}
+
+impl Recordings {
+    async fn put_aside(&self, file: &str, why: &str) -> Result<(), UploadError> {
+        self.spool.put_aside(file).await?;
+        tracing::error!(
+            spool.file = file,
+            why,
+            "a file in the recording's spool cannot be stored; it is kept as `.bad`"
+        );
         Ok(())
     }
 }

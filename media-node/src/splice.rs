@@ -1,17 +1,19 @@
 //! A stream that a balancer brought to the wrong node: passed through to the right one, message by message.
 //!
 //! The other node checks signature and token as if Twilio had come to it; here only the signature was checked. Both sides
-//! are bounded and watched as a call's own sockets are: a phone that hangs would otherwise be kept alive by us.
+//! are bounded and watched as a call's own sockets are: a phone that hangs would otherwise be kept alive by us. They are no
+//! more than this node would take calls, and an orderly end waits for them as long as for its own.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::response::{IntoResponse, Response};
 use call::limits::PHONE_MESSAGE_BYTES_MAX;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use store::Node as Peer;
-use tokio::sync::Mutex;
+use store::{Node as Peer, Store};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use wire::twilio::signature;
 
@@ -21,7 +23,7 @@ use crate::socket::{Dialled, Heard, Socket, code};
 /// Says that a stream was passed on already: it is not passed on a second time, whatever the list of nodes says.
 const SPLICED_HEADER: HeaderName = HeaderName::from_static("x-switchboard-spliced");
 
-/// The list of nodes is asked for at most so often.
+/// The list of nodes is asked for at most so often, whether the store answers or not.
 const PEERS_FRESH: Duration = Duration::from_secs(2);
 
 /// The store has so long to answer: Twilio is waiting. A list that was read before serves as well.
@@ -29,23 +31,51 @@ const PEERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// The other nodes, as last read.
 #[derive(Debug, Default)]
-pub(crate) struct Peers(Mutex<Option<(Instant, Vec<Peer>)>>);
+pub(crate) struct Peers(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The store's last answer.
+    peers: Arc<[Peer]>,
+    /// The last question, with when it was asked. Whoever comes meanwhile waits for the same answer, and nobody asks
+    /// again before its time: a store that is away costs one wait, not one for each stream.
+    asked: Option<(Instant, Asking)>,
+}
+
+/// The store's answer, if it gives one.
+type Asking = Shared<BoxFuture<'static, Option<Arc<[Peer]>>>>;
 
 impl Peers {
     /// Where a living node is reached.
-    async fn address_of(&self, node: &Inner, name: &str) -> Option<String> {
-        let mut known = self.0.lock().await;
-        if known.as_ref().is_none_or(|(at, _)| at.elapsed() >= PEERS_FRESH) {
-            match tokio::time::timeout(PEERS_WITHIN, node.store.nodes()).await {
-                Ok(Ok(peers)) => *known = Some((Instant::now(), peers)),
-                Ok(Err(error)) => tracing::warn!(%error, "failed to read the list of nodes"),
-                Err(_) => tracing::warn!("failed to read the list of nodes in time"),
+    async fn address_of(&self, store: &Store, name: &str) -> Option<String> {
+        let asking = {
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match &known.asked {
+                Some((at, asking)) if at.elapsed() < PEERS_FRESH => asking.clone(),
+                Some(_) | None => {
+                    let asking = ask(store.clone()).boxed().shared();
+                    known.asked = Some((Instant::now(), asking.clone()));
+                    asking
+                }
             }
+        };
+        let answer = asking.await;
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(peers) = answer {
+            known.peers = peers;
         }
-        let (_, peers) = known.as_ref()?;
         // Whether it lives is found out by dialling it: one cut off from the store keeps its calls.
-        peers.iter().find(|peer| peer.name == name).map(|peer| peer.address.clone())
+        known.peers.iter().find(|peer| peer.name == name).map(|peer| peer.address.clone())
     }
+}
+
+async fn ask(store: Store) -> Option<Arc<[Peer]>> {
+    match tokio::time::timeout(PEERS_WITHIN, store.nodes()).await {
+        Ok(Ok(peers)) => return Some(peers.into()),
+        Ok(Err(error)) => tracing::warn!(%error, "failed to read the list of nodes"),
+        Err(_) => tracing::warn!("failed to read the list of nodes in time"),
+    }
+    None
 }
 
 /// Passes a stream through to the node it is for.
@@ -54,7 +84,12 @@ pub(crate) async fn through(node: Arc<Inner>, name: &str, headers: &HeaderMap, u
     if headers.contains_key(&SPLICED_HEADER) || !crate::config::is_node_name(name) {
         return unknown;
     }
-    let Some(address) = node.peers.address_of(&node, name).await else { return unknown };
+    // Counted before the first wait: what it takes to find and dial the other node is bounded with the rest.
+    let Some(place) = node.spliced.take() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many streams at once").into_response();
+    };
+    let ending = node.tasks.token();
+    let Some(address) = node.peers.address_of(&node.store, name).await else { return unknown };
     let url = format!("{}/media-stream/{name}", address.replacen("http", "ws", 1));
     let Ok(mut request) = url.into_client_request() else { return unknown };
     request.headers_mut().insert(SPLICED_HEADER, HeaderValue::from_static("1"));
@@ -70,6 +105,7 @@ pub(crate) async fn through(node: Arc<Inner>, name: &str, headers: &HeaderMap, u
             upgrade.on_upgrade(move |phone| async move {
                 let now = Instant::now();
                 pass(&node, Socket::new(phone, now), Socket::new(peer, now)).await;
+                drop((place, ending));
             })
         }
         Err(why) => {
@@ -99,6 +135,8 @@ async fn pass(node: &Inner, mut phone: Socket<WebSocket>, mut peer: Socket<Diall
                 Heard::TooBig => break (code::TOO_BIG, "message too big"),
                 Heard::Lost(code) => break (code.unwrap_or(code::GOING_AWAY), ""),
             },
+            // The other node sees its phone go, and the call goes on from there over another way.
+            () = node.leaving.cancelled() => break (code::GOING_AWAY, "going away"),
             () = tokio::time::sleep_until(watch_at.into()) => {
                 let now = Instant::now();
                 if phone.watch(now).and(peer.watch(now)).is_err() {

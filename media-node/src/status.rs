@@ -39,7 +39,11 @@ struct Status<'a> {
     sessions: Vec<SessionStatus>,
     engines: Vec<EngineStatus>,
     spool_bytes: SpoolBytes,
+    /// Files that cannot be stored, kept for a person to look at.
+    spool_set_aside: u64,
     live_sockets: u64,
+    /// Streams passed through to other nodes now.
+    streams_passing: u64,
 }
 
 #[derive(Serialize)]
@@ -95,7 +99,9 @@ pub(crate) async fn status(State(node): State<Arc<Inner>>) -> Response {
         sessions: sessions.collect(),
         engines: engines.collect(),
         spool_bytes: SpoolBytes { journal: node.journal.spool.bytes(), recording: node.recordings.spool.bytes() },
+        spool_set_aside: node.spool_set_aside(),
         live_sockets: node.live.sockets(),
+        streams_passing: node.spliced.taken(),
     })
     .into_response()
 }
@@ -103,13 +109,18 @@ pub(crate) async fn status(State(node): State<Arc<Inner>>) -> Response {
 /// The figures, for Prometheus.
 pub(crate) async fn metrics(State(node): State<Arc<Inner>>) -> Response {
     let sessions = node.sessions.all();
+    let engines = node.breaker().states().collect();
     let now = Now {
+        engines,
         sessions: sessions.len() as u64,
         unused: sessions.iter().filter(|session| !session.is_taken()).count() as u64,
         capacity: u64::from(node.config.capacity),
         ready: !node.sessions.is_draining(),
         spool_bytes: node.journal.spool.bytes() + node.recordings.spool.bytes(),
         live_sockets: node.live.sockets(),
+        streams_nameless: node.nameless.taken(),
+        streams_passing: node.spliced.taken(),
+        spool_set_aside: node.spool_set_aside(),
     };
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], node.figures.page(now)).into_response()
 }

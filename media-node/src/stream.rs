@@ -5,7 +5,6 @@
 //! could be guessed at by nobody; without an auth token in the configuration the second one stands alone.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
@@ -27,7 +26,7 @@ use crate::splice;
 const START_WITHIN: Duration = Duration::from_secs(5);
 
 /// Streams that have not said whose they are. Each waits for [`START_WITHIN`] at most.
-const NAMELESS_MAX: u64 = 512;
+pub(crate) const NAMELESS_MAX: u64 = 512;
 
 /// The stream's parameters (`<Parameter>` in the TwiML).
 const CALL_PARAMETER: &str = "call";
@@ -54,13 +53,12 @@ pub(crate) async fn upgrade(
     if name != node.config.node {
         return splice::through(node, &name, &headers, upgrade).await;
     }
-    if node.nameless.fetch_add(1, Ordering::AcqRel) >= NAMELESS_MAX {
-        node.nameless.fetch_sub(1, Ordering::AcqRel);
+    let Some(place) = node.nameless.take() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many streams at once").into_response();
-    }
+    };
     upgrade.on_upgrade(move |socket| async move {
         let named = join(&node, socket).await;
-        node.nameless.fetch_sub(1, Ordering::AcqRel);
+        drop(place);
         if let Err((socket, Refused { code, reason })) = named {
             tracing::warn!(reason, "a stream was closed");
             socket.close(code, reason).await;

@@ -85,6 +85,23 @@ async fn the_next_step_is_in_the_store_and_kept_here_before_the_phone_is_closed(
 }
 
 #[tokio::test]
+async fn a_call_that_never_started_here_says_nothing_about_an_epoch_that_is_anothers() {
+    let mut world = World::new().await;
+    let node = world.node("node-a").await;
+    let (ours, anothers) = (world.open_call("node-a").await, world.open_call("node-b").await);
+    for call in [&ours, &anothers] {
+        assert_eq!(node.prepare(call).await, 202);
+        assert_eq!(node.command(call, &Command::HangUp { by: EndedBy::Operator }).await, 202);
+    }
+    eventually("the sessions' end", async || node.node.sessions() == 0).await;
+    node.node.drain().await;
+    let step = NextStep::HangUp { ended_by: EndedBy::Operator, reason: EndReason::HungUp };
+    assert_eq!(world.store.next_step(ours.id, 1).await.unwrap(), Some(step));
+    assert_eq!(world.store.next_step(anothers.id, 1).await.unwrap(), None);
+    assert!(world.journal(anothers.id).await.is_empty());
+}
+
+#[tokio::test]
 async fn an_engine_that_refuses_is_written_down_and_left_alone() {
     let mut world = World::new().await;
     world.evi.counts.refuse.store(410, Ordering::SeqCst);
@@ -102,6 +119,7 @@ async fn an_engine_that_refuses_is_written_down_and_left_alone() {
     let (_, status) = node.text("/status").await;
     assert!(status.contains(r#""engine":"hume","state":"left_alone""#), "{status}");
     assert_eq!(node.figure("engine_refusals_total{engine=\"hume\"}").await, 1);
+    assert_eq!(node.figure("engine_offered{engine=\"hume\"}").await, 0);
 }
 
 #[tokio::test]

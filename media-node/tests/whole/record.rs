@@ -83,6 +83,34 @@ async fn a_store_that_is_away_costs_nothing_but_time() {
     assert_eq!(node.figure("journal_dropped_total").await, 0);
 }
 
+#[tokio::test]
+async fn one_bad_file_in_a_spool_keeps_no_other_waiting_and_is_kept() {
+    let mut world = World::new().await;
+    let call = world.open_call("node-a").await;
+    let config = world.config("node-a", 1);
+    let (journals, recordings) = (config.data_dir.join("spool/journal"), config.data_dir.join("spool/recording"));
+    std::fs::create_dir_all(&journals).unwrap();
+    std::fs::create_dir_all(&recordings).unwrap();
+    let entry = Entry { epoch: 1, seq: 1, at_ms: 1, kind: Kind::Dtmf { digit: "1".to_owned() } };
+    let line = serde_json::to_string(&entry).unwrap();
+    // By name, all of these come before the good one.
+    std::fs::create_dir(journals.join("a-directory")).unwrap();
+    std::fs::write(journals.join("a-stranger.jsonl"), b"not ours").unwrap();
+    std::fs::write(journals.join(format!("{}.0.boot.jsonl", call.id)), format!("nonsense\n{line}\n")).unwrap();
+    let second = Entry { seq: 2, ..entry.clone() };
+    let good = format!("{}\n", serde_json::to_string(&second).unwrap());
+    std::fs::write(journals.join(format!("{}.1.boot.jsonl", call.id)), good).unwrap();
+    std::fs::write(recordings.join("a-stranger.ulaw"), b"not ours").unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let node = Running::start(config, world.node_store.clone(), listener).await;
+    eventually("the journal", async || world.journal(call.id).await == [entry.clone(), second.clone()]).await;
+    eventually("the bad ones set aside", async || node.figure("spool_set_aside").await == 4).await;
+    eventually("an empty spool", async || node.figure("spool_bytes").await == 0).await;
+    assert!(node.text("/status").await.1.contains(r#""spool_set_aside":4"#));
+    assert_eq!(std::fs::read(journals.join("a-stranger.jsonl.bad")).unwrap(), b"not ours");
+    assert_eq!(std::fs::read(recordings.join("a-stranger.ulaw.bad")).unwrap(), b"not ours");
+}
+
 /// The entries that wait on disk.
 fn spooled(directory: &std::path::Path) -> Vec<Entry> {
     let files =

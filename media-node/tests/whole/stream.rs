@@ -1,5 +1,8 @@
 //! Who may join a call, what a stream may send, and where it ends up.
 
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wire::token::StreamToken;
 use wire::twilio::signature::{self, Verifier};
 
@@ -120,6 +123,77 @@ async fn a_stream_at_the_wrong_node_is_spliced_to_the_right_one() {
     assert_eq!(phone.closed().await.0, 1000);
     let nobody = signature::sign(AUTH_TOKEN, "wss://media.example.com/media-stream/node-c", []);
     assert_eq!(Phone::open(&other.base, "node-c", &call, Some(&nobody)).await.err(), Some(404));
+}
+
+#[tokio::test]
+async fn a_node_that_goes_down_lets_the_streams_it_passes_through_end_in_time() {
+    let mut world = World::new().await;
+    let owner = world.node("node-a").await;
+    let other = world.node_with("node-b", |config| config.drain_within = Duration::from_secs(1)).await;
+    let call = world.open_call("node-a").await;
+    assert_eq!(owner.prepare(&call).await, 202);
+    let mut phone = Phone::open(&other.base, "node-a", &call, None).await.unwrap();
+    phone.start(&call, &call.token("node-a")).await;
+    phone.hears_something().await;
+    assert_eq!(other.figure("streams_passing").await, 1);
+    let since = std::time::Instant::now();
+    let draining = tokio::spawn({
+        let node = other.node.clone();
+        async move { node.drain().await }
+    });
+    assert_eq!(phone.closed().await, (1001, "going away".to_owned()));
+    assert!(since.elapsed() >= Duration::from_secs(1), "it had its time");
+    draining.await.unwrap();
+    assert_eq!(other.figure("streams_passing").await, 0);
+}
+
+#[tokio::test]
+async fn a_node_passes_no_more_streams_through_than_it_takes_calls() {
+    let mut world = World::new().await;
+    let owner = world.node("node-a").await;
+    let other = world.node_with("node-b", |config| config.capacity = 1).await;
+    let call = world.open_call("node-a").await;
+    assert_eq!(owner.prepare(&call).await, 202);
+    let first = Phone::open(&other.base, "node-a", &call, None).await.unwrap();
+    assert_eq!(Phone::open(&other.base, "node-a", &call, None).await.err(), Some(503));
+    drop(first);
+    eventually("room", async || Phone::open(&other.base, "node-a", &call, None).await.is_ok()).await;
+}
+
+/// A server that never lets go of its connection, and so fails every upgrade after it was answered.
+async fn upgrade_that_fails(router: axum::Router, path: &str) -> String {
+    let (mut client, server) = tokio::io::duplex(16 << 10);
+    let service = hyper_util::service::TowerToHyperService::new(router);
+    let served = tokio::spawn(
+        hyper::server::conn::http1::Builder::new()
+            .serve_connection(hyper_util::rt::TokioIo::new(server), service)
+            .without_shutdown(),
+    );
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    client.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 4_096];
+    let length = client.read(&mut answer).await.unwrap();
+    drop(client);
+    served.await.unwrap().ok();
+    String::from_utf8_lossy(&answer[..length]).into_owned()
+}
+
+#[tokio::test]
+async fn an_upgrade_that_fails_takes_no_place() {
+    let mut world = World::new().await;
+    let node = world.node("node-a").await;
+    let router = node.node.router();
+    for path in ["/media-stream/node-a", "/live"] {
+        let answer = upgrade_that_fails(router.clone(), path).await;
+        assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+    }
+    eventually("free places", async || {
+        node.figure("streams_nameless").await == 0 && node.figure("live_sockets").await == 0
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! `doctor`: looks at everything a call depends on outside this program, and says what to do about it.
 
 mod clock;
+mod engines;
 mod webhooks;
 
 use std::time::Duration;
@@ -30,6 +31,9 @@ pub(super) async fn run(doctor: Doctor, environment: Environment, screen: &mut S
     let running = Api::of_running(&plan.data_dir).await?;
     let mut found = simulated(&plan);
     found.push(program(running.as_ref(), &plan));
+    if let Some(api) = &running {
+        found.extend(engines::left_alone(api).await);
+    }
     let (credentials, public, clock) = tokio::join!(
         checks::credentials(&plan, &settings),
         public_address(&plan, running.is_some()),
