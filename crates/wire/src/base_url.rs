@@ -1,4 +1,4 @@
-//! The base URL of an engine, as configured, turned into the address of a socket.
+//! The base URL of an engine, as configured, turned into the address of a socket or of a request.
 //!
 //! Shared by the dialects. Plain `http`/`ws` is for loopback only: anything else would carry a key in the clear. A base
 //! URL never holds credentials, a query or a fragment; errors do not repeat it, so that nothing secret is logged.
@@ -61,6 +61,12 @@ impl<'a> BaseUrl<'a> {
     /// `ws(s)://host[:port]`, without the path.
     pub(crate) fn socket_origin(&self) -> String {
         let scheme = if self.secure { "wss" } else { "ws" };
+        format!("{scheme}://{}", self.authority)
+    }
+
+    /// `http(s)://host[:port]`, without the path.
+    pub(crate) fn request_origin(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
         format!("{scheme}://{}", self.authority)
     }
 }

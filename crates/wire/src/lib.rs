@@ -10,7 +10,13 @@
 mod base_url;
 mod faithful;
 mod lenient;
+mod parse_error;
+mod secret_header;
+mod verdict;
 
+pub mod cartesia;
+pub mod deepgram;
+pub mod groq;
 pub mod hume;
 pub mod openai;
 pub mod pii;
@@ -19,3 +25,6 @@ pub mod token;
 pub mod twilio;
 
 pub use base_url::BaseUrlError;
+pub use parse_error::ParseError;
+pub use secret_header::SecretHeader;
+pub use verdict::Verdict;
