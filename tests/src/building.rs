@@ -26,6 +26,11 @@ pub(crate) const STREAM_SECRET: &str = "whole-calls-stream-secret";
 pub(crate) const API_TOKEN: &str = "whole-calls-api-token";
 pub(crate) const ENGINE_KEY: &str = "whole-calls-engine-key";
 
+/// The store of a house, by the addresses at which it answers.
+pub(crate) fn store_config(dynamodb_url: &str, s3_url: &str, keys: store::StaticCredentials) -> store::Config {
+    store::Config::new("whole-calls", "whole-calls").local(dynamodb_url, s3_url, keys)
+}
+
 /// The routers as the program for one machine mounts them, and the worker.
 pub(crate) fn control_plane(
     variables: &BTreeMap<String, String>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use embedded::Embedded;
@@ -25,7 +25,9 @@ use wire::twilio::sid::CallSid;
 
 use crate::api::{Answer, Api};
 use crate::balancer::Balancer;
-use crate::building::{API_TOKEN, AUTH_TOKEN, ENGINE_KEY, STREAM_SECRET, control_plane, init_log, start_twilio};
+use crate::building::{
+    API_TOKEN, AUTH_TOKEN, ENGINE_KEY, STREAM_SECRET, control_plane, init_log, start_twilio, store_config,
+};
 use crate::media::{Directory, RunningNode};
 
 /// Our own number, answered by the receptionist that comes with the project.
@@ -47,8 +49,6 @@ pub struct Options {
     pub openai: Option<(OpenAiConfig, openai::fault::Faults)>,
     /// Changes the simulated Twilio before it starts.
     pub twilio: Box<dyn FnOnce(&mut TwilioConfig) + Send>,
-    /// What happens at the boundaries of placing a call.
-    pub boundaries: Boundaries,
     /// How long a draining node lets its calls go on.
     pub drain_within: Duration,
     /// Decides about the store's faults and the vendors' chances.
@@ -63,7 +63,6 @@ impl Default for Options {
             evi: Some((EviConfig::default(), evi::fault::Faults::none())),
             openai: Some((OpenAiConfig::default(), openai::fault::Faults::none())),
             twilio: Box::new(|_| {}),
-            boundaries: Boundaries::default(),
             drain_within: Duration::from_secs(20),
             seed: 7,
         }
@@ -106,10 +105,8 @@ impl House {
             access_key: embedded.access_key.clone(),
             secret_key: embedded.secret_key.expose().to_owned(),
         };
-        let store_config = store::Config {
-            faults: Some(faults.clone()),
-            ..store::Config::new("whole-calls", "whole-calls").local(&embedded.dynamodb_url, &embedded.s3_url, keys)
-        };
+        let local = store_config(&embedded.dynamodb_url, &embedded.s3_url, keys);
+        let store_config = store::Config { faults: Some(faults.clone()), ..local };
         let store = store::Store::connect(store_config.clone()).await;
         store.create_if_absent().await?;
 
@@ -149,7 +146,7 @@ impl House {
         }
 
         let (counters, bell) = (Counters::default(), Bell::default());
-        let (router, worker) = control_plane(&variables, &store, &counters, &bell, options.boundaries)?;
+        let (router, worker) = control_plane(&variables, &store, &counters, &bell, Boundaries::default())?;
         let served = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
                 tracing::error!(%error, "the control plane stopped serving");
@@ -285,6 +282,33 @@ impl House {
     #[must_use]
     pub fn worker(&self) -> &Worker {
         &self.worker
+    }
+
+    /// What the parts of the house are configured with.
+    pub(crate) fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
+    }
+
+    /// How the house's store is reached.
+    pub(crate) fn store_config(&self) -> &store::Config {
+        &self.store
+    }
+
+    /// No call is left on any node, and no chat is open at an engine: waits for it.
+    ///
+    /// # Errors
+    /// Some are left after `within`.
+    pub async fn is_quiet(&self, within: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + within;
+        loop {
+            let open = self.evi.iter().flat_map(|evi| evi.records()).filter(|(_, chat)| chat.ended.is_none()).count();
+            let sessions = self.sessions();
+            if (sessions, open) == (0, 0) {
+                return Ok(());
+            }
+            anyhow::ensure!(Instant::now() < deadline, "{sessions} calls are left on the nodes, {open} chats are open");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// A store of the house's own, for what the API does not show.

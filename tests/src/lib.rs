@@ -18,6 +18,7 @@ pub mod ear;
 mod house;
 pub mod judge;
 mod media;
+pub mod mortal;
 pub mod people;
 mod reading;
 

@@ -2,14 +2,15 @@
 //! processes that die between two steps of placing a call.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
-use functions::place::{Boundaries, Boundary};
+use functions::place::Boundary;
 use futures_util::future::join_all;
 use serde_json::json;
 use sim::twilio::Callee;
 use store::fault::Fault;
+use whole_calls::mortal::MortalControlPlane;
 use whole_calls::people::{asks_for_the_hours, says};
 use whole_calls::{House, Options, QUICK_NUMBER, judge};
 
@@ -84,26 +85,27 @@ async fn one_call(house: &House, n: usize) -> String {
     }
 }
 
+/// A control plane that is a process of its own.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_mortal_control_plane");
+
+/// What an aborted process ends by.
+const SIGABRT: i32 = 6;
+
 /// At each boundary the process that places the call dies; who asked asks again, with the same key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_dies_while_placing_a_call_nobody_dials_twice() {
     let _machine = crate::beside_others().await;
-    let deadly: Arc<Mutex<Option<Boundary>>> = Arc::default();
-    let watched = Arc::clone(&deadly);
-    let boundaries = Boundaries::watched_by(move |boundary| {
-        let dies = watched.lock().unwrap().take_if(|deadly| *deadly == boundary).is_some();
-        assert!(!dies, "the process dies at {boundary:?}");
-    });
-    let house = House::start(Options { boundaries, ..Options::default() }).await.unwrap();
+    let house = House::start(Options::default()).await.unwrap();
     let mut ids = Vec::new();
     for (n, boundary) in Boundary::ALL.into_iter().enumerate() {
         let to = format!("+120255501{n:02}");
         house.twilio.set_callee(&to, Callee::answers(Duration::from_millis(200), asks_for_the_hours()));
         let body = json!({"to": to, "agent": "quick"});
-        *deadly.lock().unwrap() = Some(boundary);
-        let died = house.place(&to, &body).await;
-        assert!(died.is_err() || died.as_ref().is_ok_and(|answer| answer.status >= 500), "{boundary:?}: {died:?}");
-        assert!(deadly.lock().unwrap().is_none(), "{boundary:?} was not reached");
+        let mortal = MortalControlPlane::start(&house, PROGRAM.as_ref(), &format!("{boundary:?}")).await.unwrap();
+        let answer = mortal.place(&to, &body).await;
+        assert!(answer.is_err(), "{boundary:?}: {answer:?}");
+        let end = mortal.died().await.unwrap();
+        assert_eq!(end.signal(), Some(SIGABRT), "{boundary:?}: {end}");
         let (one, two) = tokio::join!(house.place(&to, &body), house.place(&to, &body));
         let (one, two) = (one.unwrap(), two.unwrap());
         assert_eq!((one.status, two.status), (202, 202), "{boundary:?}: {}", one.json());

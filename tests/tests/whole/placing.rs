@@ -137,10 +137,8 @@ async fn a_caller_may_hang_up_at_any_moment() {
             engine_is_gone(&chat, hung_up);
         }
     }
-    assert_eq!(house.sessions(), 0, "calls are left on the node");
-    // No chat is open that no journal names.
-    let open = house.evi().records().into_iter().filter(|(_, record)| record.ended.is_none()).count();
-    assert_eq!(open, 0);
+    // The last caller's node may still be closing the engine, which may take a second.
+    house.is_quiet(Duration::from_secs(10)).await.unwrap();
 }
 
 fn engine_is_gone(chat: &Record, hung_up: std::time::Instant) {
