@@ -4,23 +4,28 @@
 //! The thread and its runtime are the emulators' own because SQLite and its fsync block whoever runs them, and no frame
 //! of audio may wait for a disk. The emulators speak HTTP, so that the store needs no second implementation.
 //!
-//! Both listen on 127.0.0.1 only. S3 asks for an access key that is made anew at each start and exists in memory only;
-//! the DynamoDB emulator knows no keys: whoever runs programs on this machine could read the files as well.
+//! Conversations are nobody else's business. Both listen on 127.0.0.1 only, answer no browser ([`door`]), and ask for an
+//! access key that is made anew at each start and exists in memory only; the files are their owner's alone. That keeps out
+//! web pages and this machine's other users. What runs as the same user is not kept out: it can read the files as well.
 
 mod directory;
+mod door;
 mod object_server;
+mod serving;
+mod table_server;
 
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use axum::Router;
 use dynoxide::Database;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use directory::DataDirectory;
-use object_server::ObjectServer;
+use serving::serve;
 
 /// Expired items are deleted so often. Readers skip them before that.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -29,20 +34,26 @@ const SWEEP_EVERY: Duration = Duration::from_secs(600);
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 
 /// The emulators, while they run. Dropped, they stop.
-#[derive(Debug)]
 pub struct Embedded {
     /// Where DynamoDB answers.
     pub dynamodb_url: String,
     /// Where S3 answers. The bucket belongs into the path.
     pub s3_url: String,
-    /// The access key's id, for both.
+    /// The access key's id, for both. Not to be shown: the DynamoDB emulator takes it for proof.
     pub access_key: String,
-    /// Its secret.
+    /// Its secret, which S3 asks for.
     pub secret_key: Secret,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
     // Held until the thread has ended: it owns the lock, and a directory in memory's place.
     _directory: DataDirectory,
+}
+
+impl std::fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { dynamodb_url, s3_url, .. } = self;
+        f.debug_struct("Embedded").field("dynamodb_url", dynamodb_url).field("s3_url", s3_url).finish_non_exhaustive()
+    }
 }
 
 /// A text that does not print.
@@ -105,7 +116,7 @@ impl Embedded {
     /// Starts both on what the directory holds. It is made if it is missing.
     pub fn start(directory: &Path) -> Result<Self, EmbeddedError> {
         let directory = DataDirectory::open(directory)?;
-        let file = directory.database_file().display().to_string();
+        let file = directory.database_file()?.display().to_string();
         let database = Database::new(&file);
         let database = database.map_err(|error| EmbeddedError::Database { file, why: error.to_string() })?;
         Self::serve(directory, database)
@@ -123,8 +134,9 @@ impl Embedded {
     }
 
     fn serve(directory: DataDirectory, database: Database) -> Result<Self, EmbeddedError> {
-        let (access_key, secret_key) = (random_text(10)?, random_text(20)?);
-        let objects = ObjectServer::open(directory.objects(), &access_key, &secret_key)?;
+        let (access_key, secret_key) = (random_text(20)?, random_text(20)?);
+        let tables = table_server::router(database.clone(), &access_key);
+        let objects = object_server::router(directory.objects(), &access_key, &secret_key)?;
         let (dynamodb, s3) = (listen()?, listen()?);
         let dynamodb_url = format!("http://{}", dynamodb.local_addr()?);
         let s3_url = format!("http://{}", s3.local_addr()?);
@@ -141,7 +153,7 @@ impl Embedded {
                 match listeners {
                     Ok((dynamodb, s3)) => {
                         drop(started.send(Ok(())));
-                        run(database, dynamodb, objects, s3, stopped).await;
+                        run(database, (dynamodb, tables), (s3, objects), stopped).await;
                     }
                     Err(error) => drop(started.send(Err(error))),
                 }
@@ -180,24 +192,18 @@ impl Drop for Embedded {
 
 async fn run(
     database: Database,
-    dynamodb: TcpListener,
-    objects: ObjectServer,
-    s3: TcpListener,
+    (dynamodb, tables): (TcpListener, Router),
+    (s3, objects): (TcpListener, Router),
     stopped: watch::Receiver<bool>,
 ) {
-    let sweeping = tokio::spawn(sweep(database.clone()));
-    let tables = dynoxide::server::serve_with_shutdown(dynamodb, database, until_stopped(stopped.clone()));
-    let both = async { tokio::join!(tables, objects.serve(s3, stopped.clone())) };
+    let sweeping = tokio::spawn(sweep(database));
+    let both = async { tokio::join!(serve(dynamodb, tables, stopped.clone()), serve(s3, objects, stopped.clone())) };
     let give_up = async {
-        until_stopped(stopped.clone()).await;
+        serving::until_stopped(stopped.clone()).await;
         tokio::time::sleep(SHUTDOWN_MAX).await;
     };
     tokio::select! {
-        (tables, ()) = both => {
-            if let Err(why) = tables {
-                tracing::error!(why, "the DynamoDB emulator ended");
-            }
-        }
+        ((), ()) = both => {}
         () = give_up => tracing::warn!("the emulators were stopped with requests under way"),
     }
     sweeping.abort();
@@ -214,11 +220,6 @@ async fn sweep(database: Database) {
             Err(error) => tracing::warn!(%error, "expired items were not deleted"),
         }
     }
-}
-
-async fn until_stopped(mut stopped: watch::Receiver<bool>) {
-    // An error says that the sender is gone: the same.
-    drop(stopped.wait_for(|stopped| *stopped).await);
 }
 
 fn listen() -> Result<std::net::TcpListener, std::io::Error> {
@@ -242,7 +243,8 @@ mod tests {
         let embedded = Embedded::in_memory().unwrap();
         assert!(embedded.dynamodb_url.starts_with("http://127.0.0.1:"));
         assert!(embedded.s3_url.starts_with("http://127.0.0.1:"));
-        assert!(!format!("{embedded:?}").contains(embedded.secret_key.expose()));
+        let printed = format!("{embedded:?}");
+        assert!(!printed.contains(embedded.secret_key.expose()) && !printed.contains(&embedded.access_key));
         let address = embedded.dynamodb_url.trim_start_matches("http://").to_owned();
         assert!(std::net::TcpStream::connect(&address).is_ok());
         embedded.shutdown();

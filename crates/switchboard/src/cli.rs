@@ -176,8 +176,7 @@ impl Cli {
     #[must_use]
     pub const fn log_filter(&self) -> &'static str {
         match self.command {
-            // The emulator warns of a table that is there already, which it is from the second start on.
-            None | Some(Command::Dev(_)) => "warn,dynoxide=error",
+            None | Some(Command::Dev(_)) => "warn",
             Some(
                 Command::Call(_) | Command::Calls(_) | Command::Agents(_) | Command::Nodes(_) | Command::Doctor(_),
             ) => "error",

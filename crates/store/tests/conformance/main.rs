@@ -1,5 +1,6 @@
-//! What the store promises, asked of whatever answers: the embedded emulators by default, another DynamoDB and S3 where
-//! `TEST_DYNAMODB_URL` and `TEST_S3_URL` say so.
+//! What the store promises, asked of whatever answers (`emulator.rs`): here, of the embedded emulators by default, of
+//! another DynamoDB and S3 where `TEST_DYNAMODB_URL` and `TEST_S3_URL` say so. The tests that judge us by other people's
+//! software ask the same of a second emulator.
 //!
 //! On bad days (`faults.rs`) requests meet faults by seed. A caller that is told to retry retries, as ours do; afterwards
 //! the records must be those of a good day.
@@ -9,6 +10,7 @@
 
 mod agents;
 mod calls;
+mod emulator;
 mod epochs;
 mod faults;
 mod journal;

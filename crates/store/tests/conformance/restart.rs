@@ -10,7 +10,8 @@ use call::journal::{Entry, Kind};
 use embedded::{Embedded, EmbeddedError};
 use store::{Store, StoreError};
 
-use crate::world::{NOON, local};
+use crate::emulator::local;
+use crate::world::NOON;
 
 /// Set for the process that is going to be killed.
 const DIRECTORY: &str = "SWITCHBOARD_TEST_KILLED_DIRECTORY";
@@ -105,8 +106,14 @@ async fn a_table_or_key_that_is_wrong_is_not_worth_another_try() {
     let store = Store::connect(local(&embedded, "missing")).await;
     let error = store.call(call_number(1)).await.unwrap_err();
     assert!(matches!(&error, StoreError::Refused { code, .. } if code == "ResourceNotFoundException"), "{error}");
-    let mut config = local(&embedded, "switchboard");
     store.create_if_absent().await.unwrap();
+    let mut config = local(&embedded, "missing");
+    if let Some(keys) = &mut config.credentials {
+        keys.access_key = "wrong".into();
+    }
+    let error = Store::connect(config).await.call(call_number(1)).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Refused { code, .. } if code == "UnrecognizedClientException"), "{error}");
+    let mut config = local(&embedded, "switchboard");
     if let Some(keys) = &mut config.credentials {
         keys.secret_key = "wrong".into();
     }

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use call::CallId;
 use call::agent::{AgentLimits, EngineKind, HumeSettings, OpenAiSettings, PrepareAt, Script, Tool, TurnTaking};
-use embedded::Embedded;
 use store::fault::Faults;
-use store::{CallRecord, CallScript, Clock, Config, Moment, NewCall, StaticCredentials, Status, Store, StoreError};
+use store::{CallRecord, CallScript, Clock, Config, Moment, NewCall, Status, Store, StoreError};
 use wire::twilio::CallSid;
+
+use crate::emulator::{self, Kept};
 
 /// 2026-11-21T12:00:00Z.
 pub(crate) const NOON: Moment = Moment::from_ms(1_795_262_400_000);
@@ -20,7 +21,7 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
-    _embedded: Option<Embedded>,
+    _kept: Kept,
 }
 
 static NUMBER: AtomicU64 = AtomicU64::new(1);
@@ -36,22 +37,12 @@ impl World {
 
     pub(crate) async fn seeded(seed: u64) -> Self {
         let name = format!("test-{}-{}", std::process::id(), number());
-        let (config, embedded) = match std::env::var("TEST_DYNAMODB_URL") {
-            Ok(dynamodb) => {
-                let s3 = std::env::var("TEST_S3_URL").expect("TEST_S3_URL is set as well");
-                let keys = StaticCredentials { access_key: "test".into(), secret_key: "test".into() };
-                (Config::new(&name, &name).local(&dynamodb, &s3, keys), None)
-            }
-            Err(_) => {
-                let embedded = Embedded::in_memory().unwrap();
-                (local(&embedded, &name), Some(embedded))
-            }
-        };
+        let (config, kept) = emulator::open(&name);
         let (clock, faults) = (Clock::manual(NOON), Faults::seeded(seed));
         let config = Config { clock: clock.clone(), faults: Some(faults.clone()), ..config };
         let store = Store::connect(config).await;
         store.create_if_absent().await.unwrap();
-        Self { store, clock, faults, _embedded: embedded }
+        Self { store, clock, faults, _kept: kept }
     }
 
     /// An inbound call, and its Twilio id.
@@ -83,13 +74,6 @@ impl World {
             script: script(),
         }
     }
-}
-
-/// The configuration for an emulator of our own.
-pub(crate) fn local(embedded: &Embedded, name: &str) -> Config {
-    let secret_key = embedded.secret_key.expose().to_owned();
-    let keys = StaticCredentials { access_key: embedded.access_key.clone(), secret_key };
-    Config::new(name, name).local(&embedded.dynamodb_url, &embedded.s3_url, keys)
 }
 
 /// Does as our programs do with an error that passes: asks again.
