@@ -5,7 +5,11 @@
 //! sockets, for `cargo run` and for the vendors' own SDKs. What a vendor does not document is a switch, never a habit
 //! that our own code could come to lean on.
 
+pub mod cartesia;
+pub mod deepgram;
 pub mod evi;
+pub mod groq;
+pub mod line;
 pub mod openai;
 pub mod phone;
 pub mod speech;
