@@ -34,7 +34,7 @@ def stream(**parameters):
 
 def transfer(**more):
     action = f"https://example.com/twilio/voice/next?call=call_1&epoch=1&after=dial{TWIML_OVERRIDES}"
-    dial = Dial(action=action, timeout=30, **more)
+    dial = Dial(action=action, timeout=30, time_limit=1200, **more)
     dial.number("+12025550177")
     return response(lambda r: r.append(dial))
 

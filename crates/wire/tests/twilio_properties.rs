@@ -122,7 +122,7 @@ fn verb() -> impl Strategy<Value = Verb> {
         }),
         (0..10_000_u64).prop_map(|seconds| Verb::Pause { length: Duration::from_secs(seconds) }),
         "\\+[1-9][0-9]{6,14}".prop_map(|number| {
-            Verb::Dial(Dial { number: number.into(), caller_id: None, action: None, timeout: None })
+            Verb::Dial(Dial { number: number.into(), caller_id: None, action: None, timeout: None, time_limit: None })
         }),
         (
             prop::option::of(webhook()),

@@ -16,6 +16,9 @@ use super::record::CallRecord;
 /// How long it rings by default (Twilio: voice/twiml/dial).
 const RING_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long the two may talk by default (Twilio: voice/twiml/dial).
+const TIME_LIMIT: Duration = Duration::from_secs(14_400);
+
 /// Dials, lets the two talk, and goes on with the action or the next verb.
 pub(super) async fn perform(live: &mut Live, dial: Dial) -> Option<Flow> {
     let action = match &dial.action {
@@ -42,7 +45,8 @@ pub(super) async fn perform(live: &mut Live, dial: Dial) -> Option<Flow> {
     exchange.event(live.sid, "twiml   <Dial>".to_owned());
     let callee = exchange.callee(&dial.number);
     let leg = Leg { sid, pickup: if allowed { callee.pickup } else { Pickup::Fails(403) }, after: callee.after };
-    let (status, interrupt) = leg.live_through(live, dial.timeout.unwrap_or(RING_TIMEOUT)).await;
+    let (status, interrupt) =
+        leg.live_through(live, dial.timeout.unwrap_or(RING_TIMEOUT), dial.time_limit.unwrap_or(TIME_LIMIT)).await;
     if let Some(interrupt) = interrupt {
         return Some(interrupted(interrupt));
     }
@@ -66,7 +70,12 @@ struct Leg {
 }
 
 impl Leg {
-    async fn live_through(&self, live: &mut Live, rings_for: Duration) -> (DialCallStatus, Option<Interrupt>) {
+    async fn live_through(
+        &self,
+        live: &mut Live,
+        rings_for: Duration,
+        talks_for: Duration,
+    ) -> (DialCallStatus, Option<Interrupt>) {
         let timing = live.exchange.config.timing.clone();
         let exchange = std::sync::Arc::clone(&live.exchange);
         let moved = |status: CallStatus| advance(&exchange, self.sid, &status, None);
@@ -96,7 +105,7 @@ impl Leg {
             return (DialCallStatus::NoAnswer, None);
         }
         moved(CallStatus::InProgress);
-        let interrupt = live.pause(timing.dialled_conversation).await;
+        let interrupt = live.pause(timing.dialled_conversation.min(talks_for)).await;
         moved(CallStatus::Completed);
         (DialCallStatus::Completed, interrupt)
     }

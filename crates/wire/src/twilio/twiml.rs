@@ -119,6 +119,8 @@ pub struct Dial {
     pub action: Option<Webhook>,
     /// How long it rings, in whole seconds; 30 s by default.
     pub timeout: Option<Duration>,
+    /// How long the two may talk, in whole seconds; four hours by default (Twilio: voice/twiml/dial).
+    pub time_limit: Option<Duration>,
 }
 
 /// What the caller of a rejected call hears.
@@ -262,7 +264,13 @@ mod tests {
                     parameters: vec![("token".into(), "opaque-value".into())],
                 },
             }),
-            Verb::Dial(Dial { number: "+12025550123".into(), caller_id: None, action: None, timeout: None }),
+            Verb::Dial(Dial {
+                number: "+12025550123".into(),
+                caller_id: None,
+                action: None,
+                timeout: None,
+                time_limit: None,
+            }),
         ]);
         let printed = format!("{response:?}");
         assert!(printed.contains("token"));

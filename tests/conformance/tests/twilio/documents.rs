@@ -35,6 +35,7 @@ fn dial(caller_id: Option<&str>) -> Response {
         caller_id: caller_id.map(Into::into),
         action: Some(voice("/twilio/voice/next?call=call_1&epoch=1&after=dial")),
         timeout: Some(Duration::from_secs(30)),
+        time_limit: Some(Duration::from_secs(1_200)),
     })])
 }
 

@@ -183,6 +183,7 @@ impl Reader {
             caller_id: text(element, "callerId").map(Pii::new),
             action: self.webhook(element, "action", "method"),
             timeout: self.seconds(element, "timeout"),
+            time_limit: self.seconds(element, "timeLimit"),
         };
         self.document.instructions.push(Instruction::Verb(Verb::Dial(dial)));
     }

@@ -95,6 +95,9 @@ fn write_dial(xml: &mut Xml, dial: &Dial) {
     if let Some(timeout) = dial.timeout {
         xml.attribute("timeout", &whole_seconds(timeout));
     }
+    if let Some(limit) = dial.time_limit {
+        xml.attribute("timeLimit", &whole_seconds(limit));
+    }
     xml.inside();
     xml.open("Number");
     xml.text_and_close("Number", &dial.number);
@@ -230,6 +233,7 @@ mod tests {
             caller_id: Some("+12025550100".into()),
             action: Some(Webhook::post("https://api.example.com/twilio/voice/next?call=call_1&epoch=1")),
             timeout: Some(Duration::from_secs(20)),
+            time_limit: Some(Duration::from_secs(1_200)),
         });
         insta::assert_snapshot!(Response::from([dial]).to_xml());
     }

@@ -30,6 +30,7 @@ fn what_we_write_is_what_is_read() {
             caller_id: Some("+12025550100".into()),
             action: None,
             timeout: Some(Duration::from_secs(20)),
+            time_limit: Some(Duration::from_secs(1_200)),
         }),
         Verb::Hangup,
         Verb::Reject(RejectReason::Busy),
