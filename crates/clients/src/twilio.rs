@@ -139,8 +139,8 @@ impl Twilio {
         };
         match read(&answer) {
             Ok(call) => Placed::Created(Box::new(call)),
-            // A gateway's 5xx says nothing about what happened behind it.
-            Err(ClientError::Refused(error)) if answer.status < 500 => Placed::Refused(error),
+            // A gateway's 5xx says nothing about what happened behind it, and neither does its 408.
+            Err(ClientError::Refused(error)) if answer.status < 500 && answer.status != 408 => Placed::Refused(error),
             Err(error) => Placed::Unknown(error),
         }
     }

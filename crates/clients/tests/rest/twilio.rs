@@ -60,6 +60,7 @@ async fn placing_a_call_is_never_repeated_whatever_happens() {
 
     for (reply, expected) in [
         (Reply::Never, ClientError::NoAnswer(NoAnswer::Timeout)),
+        (Reply::With(408, ""), ClientError::Refused(RestError::from_answer(408, b""))),
         (
             Reply::With(502, "<html>Bad Gateway</html>"),
             ClientError::Refused(RestError::from_answer(502, b"<html>Bad Gateway</html>")),
