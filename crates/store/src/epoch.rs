@@ -8,7 +8,7 @@ use wire::twilio::StreamSid;
 
 use crate::clock::Moment;
 use crate::error::StoreError;
-use crate::record::{CallRecord, Recorded, Status};
+use crate::record::{CallRecord, Figures, Recorded, Source, Status};
 use crate::store::{Store, nonce};
 use crate::update::Change;
 
@@ -85,6 +85,21 @@ impl Store {
         .await
     }
 
+    /// A node was prepared for an epoch whose stream has not come yet: it is the one to be told when the stream is not
+    /// needed, and the one to be asked first when Twilio asks again. `Stale` if the stream came meanwhile, or the epoch
+    /// is not the current one.
+    pub async fn record_prepared(&self, id: CallId, epoch: u32, node: &str) -> Result<Recorded, StoreError> {
+        self.change_call(id, |call| {
+            let is_over = call.epoch != epoch || call.marks.streams.contains_key(&epoch) || call.status.is_final();
+            if is_over || call.marks.nodes.get(&epoch).is_some_and(|known| known == node) {
+                return Change::Keep(Recorded::Stale);
+            }
+            call.marks.nodes.insert(epoch, node.to_owned());
+            Change::Write(Recorded::Applied, Vec::new())
+        })
+        .await
+    }
+
     /// Claims an epoch for a stream. The winner also puts the call in progress and owns it from here on.
     pub async fn claim_stream(
         &self,
@@ -105,8 +120,10 @@ impl Store {
             call.marks.nodes.insert(epoch, mine.0.clone());
             if call.status.may_become(Status::InProgress) {
                 call.status = Status::InProgress;
-                call.answered_at = Some(now);
             }
+            call.note(Source::Ourselves, Figures { answered_at: Some(now), ..Figures::default() });
+            // Whoever wanted to end the call, or thought that it was over, was mistaken.
+            (call.marks.intent, call.marks.doubted_at) = (None, None);
             Change::Write(Claim::Won, Vec::new())
         })
         .await

@@ -3,7 +3,7 @@
 //!
 //! What is a fault here: throttling; a conflict with another transaction; a connection that fails; an answer that is lost
 //! after the request was carried out; a batch of which a part is left undone; an index that does not know the latest
-//! writes yet. What is none: wrong data, or a write that was confirmed and is gone.
+//! writes yet; slowness. What is none: wrong data, or a write that was confirmed and is gone.
 //!
 //! ```no_run
 //! # async fn example(config: store::Config) {
@@ -15,6 +15,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use aws_smithy_http_client::Builder;
 use aws_smithy_runtime_api::client::http::{
@@ -67,6 +68,8 @@ pub struct Faults(Arc<Mutex<State>>);
 struct State {
     random: fastrand::Rng,
     rate: f64,
+    /// What every request takes longer.
+    delay: Duration,
     /// To be injected next, whatever the rate: the first that fits the request.
     next: Vec<Fault>,
     counts: BTreeMap<Fault, u64>,
@@ -81,6 +84,7 @@ impl Faults {
         Self(Arc::new(Mutex::new(State {
             random: fastrand::Rng::with_seed(seed),
             rate: 0.0,
+            delay: Duration::ZERO,
             next: Vec::new(),
             counts: BTreeMap::new(),
             answers: HashMap::new(),
@@ -90,6 +94,11 @@ impl Faults {
     /// From here on this share of requests (0.0 to 1.0) meets a fault, of the kinds that fit it.
     pub fn set_rate(&self, rate: f64) {
         self.state().rate = rate;
+    }
+
+    /// From here on every request takes so much longer: a store that is slow, and not away.
+    pub fn set_delay(&self, delay: Duration) {
+        self.state().delay = delay;
     }
 
     /// The next request that this fault fits meets it.
@@ -152,6 +161,10 @@ impl HttpConnector for FaultyConnector {
         let (faults, inner) = (self.faults.clone(), self.inner.clone());
         HttpConnectorFuture::new(async move {
             let seen = Request::of(&request);
+            let delay = faults.state().delay;
+            if delay > Duration::ZERO {
+                tokio::time::sleep(delay).await;
+            }
             match faults.draw(&seen) {
                 None => {
                     let answer = inner.call(request).await?;

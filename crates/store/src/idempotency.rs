@@ -9,6 +9,7 @@ use crate::clock::Moment;
 use crate::error::StoreError;
 use crate::item::Item;
 use crate::keys;
+use crate::open::Placed;
 use crate::store::{Condition, Store, Write};
 
 /// How long a key is remembered, by timestamp, whatever the table's time-to-live has not deleted yet.
@@ -46,6 +47,15 @@ impl Idempotency {
 }
 
 impl Store {
+    /// The call that this very request has opened before, if it has; `DifferentBody` if its key was used for another.
+    pub async fn placed_by(&self, once: &Idempotency) -> Result<Option<Placed>, StoreError> {
+        let Some(before) = self.remembered(once).await? else { return Ok(None) };
+        if before.body_sha256 != once.body_sha256 {
+            return Ok(Some(Placed::DifferentBody));
+        }
+        self.call(before.call).await.map(|call| Some(Placed::Same(call)))
+    }
+
     /// What is remembered of a request, if it still is.
     pub(crate) async fn remembered(&self, once: &Idempotency) -> Result<Option<Remembered>, StoreError> {
         let Some(item) = self.read_item(&keys::idempotency(&once.user, &once.key)).await? else { return Ok(None) };

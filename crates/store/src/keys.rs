@@ -7,6 +7,9 @@
 //! | a call's journal, after a position | `CALL#<id>` / `J#<epoch>#<first seq>`, a range |
 //! | a call by Twilio's id | `SID#<sid>` / `SID` |
 //! | a repeated request | `IDEM#<user>#<key>` / `IDEM` |
+//! | how many placed calls are under way, and when the next may follow | `PLACED` / `COUNT` |
+//! | the placed calls that are under way | `PLACED` / `CALL#<id>`, a range |
+//! | when a number may be called again | `CALLED#<digest>` / `CALLED` |
 //! | work that is due | `WORK#<0-7>` / `<due>#<id>`, a range |
 //! | work that is dead | `WORK#dead` / `<id>` |
 //! | all nodes | `NODES` / `<name>` |
@@ -23,6 +26,7 @@
 //! a `#` in them could make one key look like another.
 
 use call::CallId;
+use sha2::{Digest as _, Sha256};
 use wire::twilio::CallSid;
 
 use crate::clock::Moment;
@@ -81,6 +85,29 @@ pub(crate) fn sid(sid: CallSid) -> Key {
 /// A request that was made before.
 pub(crate) fn idempotency(user: &str, key: &str) -> Key {
     Key::new(format!("IDEM#{}#{}", escape(user), escape(key)), "IDEM")
+}
+
+/// The partition of the placed calls that are under way.
+pub(crate) const PLACED: &str = "PLACED";
+
+/// How many they are.
+pub(crate) fn placed_count() -> Key {
+    Key::new(PLACED, "COUNT")
+}
+
+/// One of them.
+pub(crate) fn placed_call(id: CallId) -> Key {
+    Key::new(PLACED, format!("{PLACED_CALL}{id}"))
+}
+
+/// What their sort keys begin with.
+pub(crate) const PLACED_CALL: &str = "CALL#";
+
+/// A called number, by a digest: keys stand in errors, and numbers must not.
+pub(crate) fn called(number: &str) -> Key {
+    let digest = Sha256::digest(number.as_bytes());
+    let digest: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    Key::new(format!("CALLED#{digest}"), "CALLED")
 }
 
 /// A partition of the work.
@@ -183,6 +210,13 @@ mod tests {
     fn no_user_can_write_a_key_that_is_another_users() {
         assert_ne!(idempotency("a#b", "c"), idempotency("a", "b#c"));
         assert_ne!(idempotency("a%23b", "c"), idempotency("a#b", "c"));
+    }
+
+    #[test]
+    fn a_called_number_is_in_no_key() {
+        let key = called("+12025550123");
+        assert!(!format!("{key:?}").contains("2025550123"));
+        assert!(key != called("+12025550124") && key == called("+12025550123"));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! what cannot be written while the store is away: [`StoreError::is_retryable`] tells that from what never can.
 
 mod agent;
+mod allowance;
 mod clock;
 mod config;
 mod cursor;
@@ -27,14 +28,17 @@ mod node;
 mod open;
 mod record;
 mod recording;
+pub mod shuffle;
 mod status;
 mod store;
 mod table;
+mod transfer;
 mod update;
 mod upload;
 mod work;
 
 pub use agent::AgentVersion;
+pub use allowance::{Allowance, Every, Healed};
 pub use clock::{Clock, Moment};
 pub use config::{Config, StaticCredentials};
 pub use dial::{Adopted, MayDial};
@@ -43,9 +47,11 @@ pub use error::StoreError;
 pub use idempotency::Idempotency;
 pub use journal::{JournalPage, Position};
 pub use list::{CallPage, ListQuery};
-pub use node::Node;
+pub use node::{Node, Watch};
 pub use open::{CallScript, NewCall, Opened, Placed};
-pub use record::{CallRecord, Dial, Direction, Marks, Outcome, Recorded, RecordingState, Status};
+pub use record::{
+    CallRecord, Dial, Direction, Figures, Intent, Marks, Outcome, Recorded, RecordingState, Source, Status,
+};
 pub use recording::{ByteRange, Part, Segment};
 pub use status::StatusFact;
 pub use store::Store;

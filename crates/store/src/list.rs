@@ -155,7 +155,7 @@ impl Store {
         Ok(count)
     }
 
-    async fn live(&self, node: Option<&str>, due: Option<Moment>) -> Result<Vec<CallRecord>, StoreError> {
+    pub(crate) async fn live(&self, node: Option<&str>, due: Option<Moment>) -> Result<Vec<CallRecord>, StoreError> {
         let (mut calls, mut start) = (Vec::new(), None);
         loop {
             let query = self.dynamodb.query().table_name(&self.table).index_name("live");

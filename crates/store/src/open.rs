@@ -116,14 +116,10 @@ impl Store {
             // Only our own lost answer can have written a call with a fresh id.
             return self.call(call.id).await.map(|call| Some(Placed::New(call)));
         };
-        let Some(before) = self.remembered(once).await? else { return Ok(None) };
-        if before.call == call.id {
-            return self.call(call.id).await.map(|call| Some(Placed::New(call)));
-        }
-        if before.body_sha256 != once.body_sha256 {
-            return Ok(Some(Placed::DifferentBody));
-        }
-        self.call(before.call).await.map(|call| Some(Placed::Same(call)))
+        Ok(match self.placed_by(once).await? {
+            Some(Placed::Same(same)) if same.id == call.id => Some(Placed::New(same)),
+            placed => placed,
+        })
     }
 
     fn opening(&self, new: &NewCall, call: &CallRecord) -> Result<Vec<TransactWriteItem>, StoreError> {

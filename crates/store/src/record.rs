@@ -1,6 +1,6 @@
 //! What is known of a call as a whole: the record that the API shows, and the marks beside it that it does not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use call::CallId;
 use call::agent::EngineKind;
@@ -93,12 +93,70 @@ pub struct Marks {
     pub failure: Option<String>,
     /// When the call will surely be over.
     pub ends_by: Moment,
+    /// What is known about times and length, by who says it. The record's own figures are derived from this.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub figures: BTreeMap<Source, Figures>,
+    /// What somebody wants to end the call for, while nobody knows yet whether that came to pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
+    /// The epochs whose transfer has come to its end. None of them is dialled again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub transfers_ended: BTreeSet<u32>,
+    /// Since when there is reason to ask Twilio whether the call is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubted_at: Option<Moment>,
+    /// Whether the call counts among the placed calls that are under way.
+    #[serde(default)]
+    pub(crate) holds_place: bool,
     /// Who may dial, so that a writer whose answer was lost recognises itself.
     #[serde(default)]
     pub(crate) dialing_by: Option<String>,
     /// Who moved the call to its current epoch, for the same reason.
     #[serde(default)]
     pub(crate) moved_by: Option<String>,
+}
+
+/// Who says when something happened, the best one first. Of two that differ the better one is believed, whichever came
+/// first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A status callback with a time of its own.
+    Callback,
+    /// Twilio's list of calls.
+    List,
+    /// Twilio in passing: the time is that of the request's arrival.
+    Passing,
+    /// We ourselves: a stream was claimed, or a call was given up.
+    Ourselves,
+}
+
+/// What one source says. Said twice, the earlier time counts, and the longer length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// When it was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_at: Option<Moment>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Moment>,
+    /// How long it lasted from being answered, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_s: Option<u32>,
+    /// The SIP answer code of the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sip_code: Option<u16>,
+}
+
+/// An end that somebody wants and Twilio has not confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Who wants it.
+    pub by: EndedBy,
+    /// Why.
+    pub why: EndReason,
+    /// Since when.
+    pub at: Moment,
 }
 
 /// Who called whom.
@@ -202,7 +260,7 @@ pub enum Dial {
 pub enum Recorded {
     /// It was news, and is written.
     Applied,
-    /// It was known, or something newer was.
+    /// It was known, or something newer was, or it only filled in figures: nothing follows from it.
     Stale,
 }
 

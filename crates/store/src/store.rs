@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_sdk_dynamodb::config::{Credentials, Region};
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use call::CallId;
@@ -158,6 +158,22 @@ impl Store {
     }
 }
 
+impl Store {
+    /// A change of single attributes, as part of a transaction.
+    pub(crate) fn updating(&self, key: &Key, change: &str, condition: Condition) -> TransactWriteItem {
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(attributes(key)))
+            .update_expression(change)
+            .set_condition_expression(condition.expression)
+            .set_expression_attribute_names(condition.names)
+            .set_expression_attribute_values(condition.values)
+            .build()
+            .expect("invariant: table, key and change are set");
+        TransactWriteItem::builder().update(update).build()
+    }
+}
+
 /// An item to be written, and what must hold before.
 #[derive(Clone, Debug)]
 pub(crate) struct Write {
@@ -204,6 +220,13 @@ impl Condition {
     /// Gives `:name` in the expression a number.
     pub(crate) fn number(self, name: &str, number: u64) -> Self {
         self.with(name, Item::default().number(name, number))
+    }
+
+    /// Gives `:name` in the expression a number below zero.
+    pub(crate) fn minus(mut self, name: &str, number: u64) -> Self {
+        let value = aws_sdk_dynamodb::types::AttributeValue::N(format!("-{number}"));
+        self.values.get_or_insert_default().insert(name.to_owned(), value);
+        self
     }
 
     fn with(mut self, name: &str, mut value: Item) -> Self {

@@ -54,8 +54,7 @@ pub(crate) fn decode(item: &Item) -> Result<CallRecord, StoreError> {
     if !call.status.is_final() {
         return Ok(call);
     }
-    let said = call.marks.ending.or(crate::record::ending_by_status(call.status, call.direction));
-    if let Some((by, why)) = said {
+    if let Some((by, why)) = call.marks.ending.or_else(|| crate::status::likely_ending(&call)) {
         (call.ended_by, call.end_reason) = (Some(by), Some(why));
     }
     Ok(call)
@@ -74,24 +73,33 @@ impl Store {
         id: CallId,
         mut decide: impl FnMut(&mut CallRecord) -> Change<T>,
     ) -> Result<T, StoreError> {
+        let mut place_is_gone = false;
         for attempt in 0..CHANGE_ATTEMPTS_MAX {
             let mut stored = self.stored_call(id).await?;
             let (answer, work) = match decide(&mut stored.call) {
                 Change::Keep(answer) => return Ok(answer),
                 Change::Write(answer, work) => (answer, work),
             };
+            // A placed call that is over makes room for another, in the same transaction.
+            let leaves = stored.call.status.is_final() && std::mem::take(&mut stored.call.marks.holds_place);
             let write = self.rewriting(stored)?;
-            let written = if work.is_empty() {
+            let mut changes = Vec::new();
+            if leaves && !place_is_gone {
+                changes.extend(self.leaving(id));
+            }
+            for item in &work {
+                changes.push(self.writing(Write::always(item.encode()?)));
+            }
+            let written = if changes.is_empty() {
                 self.put(write).await
             } else {
-                let mut changes = vec![self.writing(write)];
-                for item in &work {
-                    changes.push(self.writing(Write::always(item.encode()?)));
-                }
+                changes.insert(0, self.writing(write));
                 self.transact(changes).await
             };
             match written {
                 Ok(()) => return Ok(answer),
+                // The call itself is as it was read, and its place is gone: somebody has swept it away.
+                Err(Refusal::Condition(failed)) if leaves && failed == [1] => place_is_gone = true,
                 Err(Refusal::Condition(_) | Refusal::Failed(StoreError::Conflict)) => pause(attempt).await,
                 Err(Refusal::Failed(error)) => return Err(error),
             }

@@ -5,7 +5,7 @@
 //! the worker asks about those it does not report.
 
 use call::journal::{EndReason, EndedBy};
-use store::{ListQuery, Status, StatusFact, Store, StoreError};
+use store::{ListQuery, Source, Status, StatusFact, Store, StoreError};
 
 /// So many of the newest calls are looked at: far more than one machine has at once.
 const LOOKED_AT_MAX: usize = 200;
@@ -18,7 +18,7 @@ pub(crate) async fn close(store: &Store) -> Result<usize, StoreError> {
         store.record_ending(call.id, EndedBy::System, EndReason::Error).await?;
         // Nobody knows when it ended; that it has, is known now.
         let status = if call.answered_at.is_some() { Status::Completed } else { Status::Failed };
-        let fact = StatusFact { status, at: store.now(), duration_s: None, sip_code: None };
+        let fact = StatusFact { status, at: store.now(), source: Source::Ourselves, duration_s: None, sip_code: None };
         store.record_status(call.id, fact).await?;
     }
     Ok(page.calls.len())

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use store::{Adopted, Dial, Direction, Idempotency, MayDial, Placed, Recorded, RecordingState, Status, StoreError};
+use store::{
+    Adopted, Allowance, Dial, Direction, Idempotency, MayDial, Placed, Recorded, RecordingState, Status, StoreError,
+};
 
 use crate::world::{World, sid};
 
@@ -78,7 +80,7 @@ async fn of_many_that_want_to_dial_one_may() {
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let store = world.store.clone();
-        tasks.spawn(async move { store.mark_dialing(call.id).await.unwrap() });
+        tasks.spawn(async move { store.mark_dialing(call.id, &Allowance::UNBOUNDED).await.unwrap() });
     }
     let answers = tasks.join_all().await;
     assert_eq!(answers.iter().filter(|answer| matches!(answer, MayDial::Yes(_))).count(), 1);
@@ -89,10 +91,10 @@ async fn of_many_that_want_to_dial_one_may() {
 async fn a_dialled_call_is_never_dialled_again() {
     let world = World::new().await;
     let (call, sid) = (world.outbound().await, sid());
-    assert!(matches!(world.store.mark_dialing(call.id).await.unwrap(), MayDial::Yes(_)));
+    assert!(matches!(world.store.mark_dialing(call.id, &Allowance::UNBOUNDED).await.unwrap(), MayDial::Yes(_)));
     assert!(matches!(world.store.adopt_sid(call.id, sid).await.unwrap(), Adopted::Yes(_)));
     assert!(matches!(world.store.adopt_sid(call.id, sid).await.unwrap(), Adopted::Yes(_)));
-    assert!(matches!(world.store.mark_dialing(call.id).await.unwrap(), MayDial::No(_)));
+    assert!(matches!(world.store.mark_dialing(call.id, &Allowance::UNBOUNDED).await.unwrap(), MayDial::No(_)));
     assert_eq!(world.store.mark_failed(call.id, "too late").await.unwrap(), Recorded::Stale);
     let read = world.store.call_by_sid(sid).await.unwrap();
     assert_eq!((read.id, read.marks.dial), (call.id, Some(Dial::Dialed)));
@@ -113,7 +115,7 @@ async fn a_call_keeps_its_twilio_id_and_an_id_its_call() {
 async fn a_callback_that_overtakes_the_answer_counts_as_dialled() {
     let world = World::new().await;
     let (call, sid) = (world.outbound().await, sid());
-    world.store.mark_dialing(call.id).await.unwrap();
+    world.store.mark_dialing(call.id, &Allowance::UNBOUNDED).await.unwrap();
     // The process died with Twilio's answer; the callback brings the id.
     world.store.adopt_sid(call.id, sid).await.unwrap();
     assert_eq!(world.store.call(call.id).await.unwrap().marks.dial, Some(Dial::Dialed));
@@ -123,13 +125,13 @@ async fn a_callback_that_overtakes_the_answer_counts_as_dialled() {
 async fn a_call_that_cannot_be_placed_failed() {
     let world = World::new().await;
     let call = world.outbound().await;
-    world.store.mark_dialing(call.id).await.unwrap();
+    world.store.mark_dialing(call.id, &Allowance::UNBOUNDED).await.unwrap();
     assert_eq!(world.store.mark_failed(call.id, "21211: invalid number").await.unwrap(), Recorded::Applied);
     assert_eq!(world.store.mark_failed(call.id, "again").await.unwrap(), Recorded::Stale);
     let read = world.store.call(call.id).await.unwrap();
     assert_eq!((read.status, read.marks.failure.as_deref()), (Status::Failed, Some("21211: invalid number")));
     assert_eq!(serde_json::to_value(&read).unwrap()["end_reason"], "error");
-    assert!(matches!(world.store.mark_dialing(call.id).await.unwrap(), MayDial::No(_)));
+    assert!(matches!(world.store.mark_dialing(call.id, &Allowance::UNBOUNDED).await.unwrap(), MayDial::No(_)));
 }
 
 #[tokio::test]

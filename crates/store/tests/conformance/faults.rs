@@ -4,7 +4,7 @@ use bytes::Bytes;
 use call::journal::{EndReason, EndedBy, Entry, Kind, NextStep};
 use proptest::prelude::*;
 use store::fault::Fault;
-use store::{Adopted, Claim, Idempotency, ListQuery, MayDial, Move, Placed, Recorded, Status, StoreError};
+use store::{Adopted, Allowance, Claim, Idempotency, ListQuery, MayDial, Move, Placed, Recorded, Status, StoreError};
 use wire::twilio::StreamSid;
 
 use crate::world::{World, agent, fact, insist, sid};
@@ -20,7 +20,7 @@ async fn whole_call(world: &World) {
     let again = insist(|| store.open_outbound(&new, Some(&once))).await;
     assert!(matches!(&again, Placed::New(same) | Placed::Same(same) if same.id == call.id), "{again:?}");
 
-    insist(|| store.mark_dialing(call.id)).await;
+    insist(|| store.mark_dialing(call.id, &Allowance::UNBOUNDED)).await;
     let sid = sid();
     assert!(matches!(insist(|| store.adopt_sid(call.id, sid)).await, Adopted::Yes(_)));
     insist(|| store.record_status(call.id, fact(Status::Ringing, 1))).await;
@@ -110,7 +110,10 @@ async fn a_writer_whose_answer_was_lost_knows_its_own_write() {
         world.faults.inject(fault);
         assert!(matches!(world.store.open_outbound(&new, None).await.unwrap(), Placed::New(_)), "{fault:?}");
         world.faults.inject(fault);
-        assert!(matches!(world.store.mark_dialing(new.id).await.unwrap(), MayDial::Yes(_)), "{fault:?}");
+        assert!(
+            matches!(world.store.mark_dialing(new.id, &Allowance::UNBOUNDED).await.unwrap(), MayDial::Yes(_)),
+            "{fault:?}"
+        );
 
         world.faults.inject(fault);
         let moved = world.store.next_epoch(opened.call.id, 1, "node-b").await.unwrap();
@@ -134,7 +137,7 @@ async fn of_racing_writers_one_wins_on_bad_days_too() {
         for n in 0..5_u128 {
             let store = world.store.clone();
             tasks.spawn(async move {
-                let dial = store.mark_dialing(call.id).await;
+                let dial = store.mark_dialing(call.id, &Allowance::UNBOUNDED).await;
                 let moved = store.next_epoch(inbound.id, 1, &format!("node-{n}")).await;
                 let claim = insist(|| store.claim_stream(call.id, 1, "node-a", StreamSid::from_number(n))).await;
                 (matches!(dial, Ok(MayDial::Yes(_))), matches!(moved, Ok(Move::Moved(_))), claim == Claim::Won)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::{ListQuery, Node, Status, StoreError};
+use store::{Allowance, ListQuery, Node, Status, StoreError, Watch};
 
 use crate::world::{NOON, World, fact, sid};
 
@@ -129,7 +129,7 @@ async fn calls_that_should_be_over_or_dialled_are_overdue() {
     };
     world.clock.advance(Duration::from_secs(59));
     assert_eq!(overdue().await, []);
-    world.store.mark_dialing(opened.id).await.unwrap();
+    world.store.mark_dialing(opened.id, &Allowance::UNBOUNDED).await.unwrap();
     world.clock.advance(Duration::from_secs(59));
     assert_eq!(overdue().await, [], "dialling began a minute ago at most");
     world.clock.advance(Duration::from_secs(1));
@@ -149,13 +149,17 @@ async fn a_node_lives_by_its_last_word() {
     let world = World::new().await;
     world.store.heartbeat(&node("node-b")).await.unwrap();
     world.store.heartbeat(&Node { ready: false, ..node("node-a") }).await.unwrap();
+    let watch = Watch::default();
+    let living = async || {
+        let living = watch.living(world.store.nodes().await.unwrap(), world.clock.now());
+        living.iter().map(|node| (node.name.clone(), node.has_room())).collect::<Vec<_>>()
+    };
+    let both = [("node-a".to_owned(), false), ("node-b".to_owned(), true)];
+    assert_eq!(living().await, both);
     world.clock.advance(Duration::from_millis(5_999));
-    let nodes = world.store.nodes().await.unwrap();
-    assert_eq!(nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>(), ["node-a", "node-b"]);
-    assert!(nodes.iter().all(|node| node.is_alive(world.clock.now())));
-    assert_eq!(nodes.iter().map(|node| node.has_room(world.clock.now())).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(living().await, both);
     world.clock.advance(Duration::from_millis(1));
-    assert!(nodes.iter().all(|node| !node.is_alive(world.clock.now())));
+    assert_eq!(living().await, []);
     world.store.forget_node("node-b").await.unwrap();
     world.store.forget_node("node-b").await.unwrap();
     assert_eq!(world.store.nodes().await.unwrap().len(), 1);

@@ -9,6 +9,7 @@
 #![expect(clippy::print_stdout, reason = "the process that is killed says on its standard output how far it came")]
 
 mod agents;
+mod allowance;
 mod calls;
 mod emulator;
 mod epochs;
@@ -18,5 +19,6 @@ mod lists;
 mod recordings;
 mod restart;
 mod status;
+mod transfers;
 mod work;
 mod world;

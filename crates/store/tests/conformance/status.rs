@@ -3,9 +3,10 @@
 use call::agent::EngineKind;
 use call::journal::{EndReason, EndedBy, NextStep};
 use proptest::prelude::*;
-use store::{CallRecord, Recorded, Status, WorkKind};
+use store::shuffle::Story;
+use store::{CallRecord, Recorded, Source, Status, WorkKind};
 
-use crate::world::{World, at, fact, sid};
+use crate::world::{World, at, fact, insist, sid};
 
 /// What Twilio reports of a call that was answered after 4 s and lasted 31.
 fn callbacks() -> Vec<store::StatusFact> {
@@ -52,7 +53,8 @@ async fn a_final_status_absorbs_all_others() {
         for next in [Status::Ringing, Status::InProgress, Status::Completed, Status::Busy, Status::Failed] {
             assert_eq!(world.store.record_status(call.id, fact(next, 9)).await.unwrap(), Recorded::Stale);
         }
-        assert_eq!(world.store.call(call.id).await.unwrap(), before);
+        let after = world.store.call(call.id).await.unwrap();
+        assert_eq!((after.status, after.ended_at, after.ended_by), (before.status, before.ended_at, before.ended_by));
     }
 }
 
@@ -130,6 +132,118 @@ async fn engines_are_listed_in_the_order_they_were_tried() {
     assert_eq!(world.store.record_engines(call.id, Some(openai), &[]).await.unwrap(), Recorded::Stale);
     let call = world.store.call(call.id).await.unwrap();
     assert_eq!((call.engine, call.engines_tried), (Some(openai), vec![hume, openai]));
+}
+
+#[tokio::test]
+async fn figures_that_come_after_the_end_complete_it_and_write_no_work() {
+    let world = World::new().await;
+    let (call, _) = world.inbound().await;
+    let passing = store::StatusFact { source: Source::Passing, at: at(36), ..fact(Status::Completed, 0) };
+    assert_eq!(world.store.record_status(call.id, passing).await.unwrap(), Recorded::Applied);
+    let first = world.store.call(call.id).await.unwrap();
+    assert_eq!((first.ended_at, first.duration_s), (Some(at(36)), None));
+    world.clock.advance(std::time::Duration::from_secs(60));
+    let before = world.store.claim_work(100, std::time::Duration::from_secs(1)).await.unwrap().len();
+    assert_eq!(world.store.record_status(call.id, callbacks()[3]).await.unwrap(), Recorded::Stale);
+    let call = world.store.call(call.id).await.unwrap();
+    assert_eq!((call.answered_at, call.ended_at, call.duration_s), (Some(at(4)), Some(at(35)), Some(31)));
+    world.clock.advance(std::time::Duration::from_secs(60));
+    assert_eq!(world.store.claim_work(100, std::time::Duration::from_secs(1)).await.unwrap().len(), before);
+}
+
+#[tokio::test]
+async fn an_end_that_somebody_wanted_is_theirs_if_it_comes_and_nobodys_if_it_does_not() {
+    let world = World::new().await;
+    let wanted = async || {
+        let (call, _) = world.inbound().await;
+        world.store.record_status(call.id, fact(Status::InProgress, 0)).await.unwrap();
+        world.store.intend_ending(call.id, EndedBy::Operator, EndReason::HungUp).await.unwrap();
+        call
+    };
+    let ended = async |call: &CallRecord, seconds| {
+        world.store.record_status(call.id, fact(Status::Completed, seconds)).await.unwrap();
+        world.store.call(call.id).await.unwrap().ended_by
+    };
+    // Whoever wanted it died before they could say that it worked.
+    let call = wanted().await;
+    assert_eq!(world.store.call(call.id).await.unwrap().ended_by, None);
+    assert_eq!(ended(&call, 5).await, Some(EndedBy::Operator));
+    // The call went on for long: then it was not they.
+    let call = wanted().await;
+    assert_eq!(ended(&call, 61).await, Some(EndedBy::Caller));
+    let call = wanted().await;
+    world.store.withdraw_intent(call.id).await.unwrap();
+    assert_eq!(ended(&call, 5).await, Some(EndedBy::Caller));
+    // A stream starts: it did not come to that.
+    let call = wanted().await;
+    world.store.claim_stream(call.id, 1, "node-a", wire::twilio::StreamSid::from_number(1)).await.unwrap();
+    assert_eq!(ended(&call, 5).await, Some(EndedBy::Caller));
+    // Confirmed, it is theirs however long it takes.
+    let call = wanted().await;
+    world.store.record_ending(call.id, EndedBy::Operator, EndReason::HungUp).await.unwrap();
+    assert_eq!(ended(&call, 90).await, Some(EndedBy::Operator));
+}
+
+#[tokio::test]
+async fn a_doubt_asks_once_and_a_stream_that_starts_dispels_it() {
+    let world = World::new().await;
+    let (call, _) = world.inbound().await;
+    assert_eq!(world.store.doubt(call.id).await.unwrap(), Recorded::Applied);
+    assert_eq!(world.store.doubt(call.id).await.unwrap(), Recorded::Stale);
+    world.clock.advance(std::time::Duration::from_secs(10));
+    let due = world.store.claim_work(10, std::time::Duration::from_secs(60)).await.unwrap();
+    assert_eq!(due.iter().map(|leased| leased.item.kind).collect::<Vec<_>>(), [WorkKind::Reconcile]);
+    world.store.claim_stream(call.id, 1, "node-a", wire::twilio::StreamSid::from_number(1)).await.unwrap();
+    assert_eq!(world.store.call(call.id).await.unwrap().marks.doubted_at, None);
+}
+
+/// A thousand arrivals, each on a bad day: every request has a chance of a fault. Several calls at a time, because most
+/// of the time is waiting.
+#[test]
+fn the_final_record_does_not_depend_on_the_order_of_arrival_on_bad_days() {
+    const ARRIVALS: u64 = 1_000;
+    const AT_ONCE: u64 = 16;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let world = std::sync::Arc::new(World::seeded(7).await);
+        world.faults.set_rate(0.1);
+        let mut tasks = tokio::task::JoinSet::new();
+        for first in 0..AT_ONCE {
+            let world = std::sync::Arc::clone(&world);
+            tasks.spawn(async move {
+                for seed in (first..ARRIVALS).step_by(usize::try_from(AT_ONCE).unwrap()) {
+                    let mut random = fastrand::Rng::with_seed(seed);
+                    let story = Story::by_seed(seed % 250);
+                    let expected = figures(&story.record(&story.facts));
+                    let got = told(&world, &story.shuffled(&mut random)).await;
+                    assert_eq!(got, expected, "seed {seed}: {story:#?}");
+                }
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap();
+        }
+        let counts = world.faults.counts();
+        assert!(counts.values().sum::<u64>() > 500, "{counts:?}");
+    });
+}
+
+/// What the record says about the end, after these facts.
+async fn told(world: &World, facts: &[store::StatusFact]) -> serde_json::Value {
+    let (new, sid) = (world.new_call_at(at(0)), sid());
+    let call = insist(|| world.store.open_inbound(&new, sid)).await.call;
+    for fact in facts {
+        insist(|| world.store.record_status(call.id, *fact)).await;
+    }
+    figures(&insist(|| world.store.call(call.id)).await)
+}
+
+fn figures(call: &CallRecord) -> serde_json::Value {
+    serde_json::json!({
+        "status": call.status, "answered_at": call.answered_at, "ended_at": call.ended_at,
+        "duration_s": call.duration_s, "ended_by": call.ended_by, "end_reason": call.end_reason,
+        "sip": call.marks.sip_code,
+    })
 }
 
 proptest! {

@@ -96,7 +96,7 @@ pub(crate) fn at(seconds: u64) -> Moment {
 }
 
 pub(crate) fn fact(status: Status, seconds: u64) -> store::StatusFact {
-    store::StatusFact { status, at: at(seconds), duration_s: None, sip_code: None }
+    store::StatusFact { status, at: at(seconds), source: store::Source::Callback, duration_s: None, sip_code: None }
 }
 
 fn script() -> CallScript {
