@@ -2,8 +2,13 @@
 //!
 //! `cargo run --release -p bench -- seeds 100000` runs so many whole calls in virtual time, each with its seed's faults,
 //! and says which of them were not good calls. Tests run some hundred of the same.
+//!
+//! `cargo run --release -p bench -- callbacks 1000000` has so many calls reported in shuffled, doubled and lost callbacks, to
+//! an emulated store on a bad day, and says which records came out other than in order. A test runs a thousand.
 
 #![expect(clippy::print_stdout, reason = "a program that reports to a terminal")]
+
+mod callbacks;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -15,7 +20,8 @@ fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["seeds", count] => seeds(count.parse().context("failed to read the number of seeds")?),
-        _ => bail!("usage: bench seeds <count>"),
+        ["callbacks", count] => callbacks::run(count.parse().context("failed to read the number of calls")?),
+        _ => bail!("usage: bench seeds <count> | callbacks <count>"),
     }
 }
 
