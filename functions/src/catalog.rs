@@ -1,5 +1,7 @@
 //! `/v1/agents`, `/v1/engines`, `/v1/nodes`, `/v1/work`: what there is to work with, and what did not work.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::Path;
 use call::agent::{Agent, EngineKind};
@@ -69,10 +71,10 @@ struct NodeShown {
 }
 
 pub(crate) async fn nodes(api: Api<Viewer>) -> Result<Json<NodesShown>, Problem> {
-    let now = api.store.now();
+    let living: BTreeSet<String> = api.nodes.living().await?.into_iter().map(|node| node.name).collect();
     let nodes = api.store.nodes().await?;
     Ok(Json(NodesShown {
-        nodes: nodes.into_iter().map(|node| NodeShown { alive: node.is_alive(now), node }).collect(),
+        nodes: nodes.into_iter().map(|node| NodeShown { alive: living.contains(&node.name), node }).collect(),
     }))
 }
 

@@ -1,5 +1,6 @@
 //! Joining a phone to a node: what the node is told, and the TwiML that opens the stream.
 
+use std::future::Future;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response as HttpResponse};
@@ -10,10 +11,13 @@ use call::{CallId, Setup};
 use http::header::CONTENT_TYPE;
 use store::{CallRecord, CallScript, Position, Store, StoreError};
 use wire::token::StreamToken;
+use wire::twilio::form::VoiceRequest;
 use wire::twilio::twiml::{Connect, Response, Stream, Verb, Webhook};
 use wire::twilio::{AccountSid, CallSid, ConnectionOverrides};
 
+use crate::problem::Problem;
 use crate::public_url::PublicUrl;
+use crate::sentence::{Ear, Sentence};
 use crate::state::VoiceState;
 
 /// The longest journal that is read to go on with a call, in pages of 1,000 entries: a call of four hours has fewer.
@@ -21,6 +25,18 @@ const JOURNAL_PAGES_MAX: usize = 20;
 
 /// After the longest call, so long may pass until its end has been reported.
 const END_REPORTED_MAX: Duration = Duration::from_secs(180);
+
+/// What marks the URLs to which we send Twilio back ourselves.
+pub(crate) const AGAIN: &str = "again=1";
+
+/// What marks the URL that is requested when somebody who was dialled has gone.
+pub(crate) const AFTER_DIAL: &str = "after=dial";
+
+/// An answer with TwiML is there within this time. Twilio waits for 5 s, as our URLs say, and the caller hears nothing.
+const ANSWER_MAX: Duration = Duration::from_secs(4);
+
+/// What is written beside an answer may delay it by so much.
+const BESIDE_MAX: Duration = Duration::from_secs(1);
 
 /// TwiML as an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,9 +73,16 @@ impl CallUrls<'_> {
         self.twiml(&format!("/twilio/voice/next?call={}&epoch={epoch}", self.call))
     }
 
-    /// What to do when somebody who was dialled has gone.
-    pub(crate) fn after_dial(self, epoch: u32) -> Webhook {
-        self.twiml(&format!("/twilio/voice/next?call={}&epoch={epoch}&after=dial", self.call))
+    /// What to do when somebody who was dialled, for at most `limit`, has gone.
+    pub(crate) fn after_dial(self, epoch: u32, limit: Duration) -> Webhook {
+        let limit_s = limit.as_secs();
+        self.twiml(&format!("/twilio/voice/next?call={}&epoch={epoch}&{AFTER_DIAL}&limit={limit_s}", self.call))
+    }
+
+    /// The same question once more, after a stream has ended.
+    pub(crate) fn next_again(self, epoch: Option<u32>) -> Webhook {
+        let epoch = epoch.map(|epoch| format!("&epoch={epoch}")).unwrap_or_default();
+        self.twiml(&format!("/twilio/voice/next?call={}{epoch}&{AGAIN}", self.call))
     }
 
     /// What to do when one of those fails.
@@ -89,6 +112,40 @@ impl VoiceState {
         CallUrls { public: &self.webhooks.public, call }
     }
 
+    /// The answer, if it is there in time. Else a sentence, and the same question once more; the second time, a goodbye.
+    /// What was begun may go on to its end or not: all of it may be repeated.
+    pub(crate) async fn in_time(
+        &self,
+        request: &VoiceRequest,
+        (is_again, back): (bool, Webhook),
+        answer: impl Future<Output = Result<Twiml, Problem>>,
+    ) -> Result<Twiml, Problem> {
+        if let Ok(answer) = tokio::time::timeout(ANSWER_MAX, answer).await {
+            return answer;
+        }
+        tracing::error!(call.sid = %request.call_sid, is_again, "an answer takes too long, and the caller hears a sentence");
+        let ear = Ear::of(request);
+        if is_again {
+            return Ok(Twiml(Sentence::Unavailable.and_goodbye("en", ear)));
+        }
+        Ok(Twiml(Response::from([Sentence::Moment.say("en", ear), Verb::Redirect(back), Verb::Hangup])))
+    }
+
+    /// Does what nobody's answer depends on: as far as it comes in a moment, and without complaint.
+    pub(crate) async fn beside<T>(&self, what: &str, work: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
+        match tokio::time::timeout(BESIDE_MAX, work).await {
+            Ok(Ok(done)) => Some(done),
+            Ok(Err(error)) => {
+                tracing::warn!(what, %error, "something beside an answer could not be written");
+                None
+            }
+            Err(_) => {
+                tracing::warn!(what, "something beside an answer takes too long, and is left");
+                None
+            }
+        }
+    }
+
     /// Opens a stream to a node, with a fresh token.
     pub(crate) fn connect(&self, call: CallId, epoch: u32, node: &str) -> Twiml {
         let token = StreamToken::new(call.to_string(), epoch, node, self.store.now().as_ms() / 1_000);
@@ -115,6 +172,11 @@ pub(crate) fn longest(script: &CallScript, call_max: Duration) -> Duration {
 /// When a call that begins now will surely be over.
 pub(crate) fn ends_by(store: &Store, longest: Duration) -> store::Moment {
     store.now().after(longest + crate::place::RINGS_MAX + END_REPORTED_MAX)
+}
+
+/// When a call whose transfer begins now will surely be over.
+pub(crate) fn transfer_ends_by(store: &Store, rings: Duration, talks: Duration) -> store::Moment {
+    store.now().after(rings + talks + END_REPORTED_MAX)
 }
 
 /// What an epoch is started with.

@@ -2,7 +2,7 @@
 //!
 //! | extractor | proves |
 //! |---|---|
-//! | [`Signed`] | Twilio sent it, to our public address, and its number is within its limit |
+//! | [`Signed`] | Twilio sent it, to our public address |
 //! | [`Api`] | a person or program with this role sent it, within the token's limit; the only way to the API's state |
 //! | [`Content`] | the body is JSON of the right shape and size |
 //! | [`Query`] | the query has only parameters that mean something here |

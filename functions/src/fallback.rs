@@ -11,13 +11,10 @@ use wire::twilio::ConnectionOverrides;
 use wire::twilio::form::VoiceRequest;
 use wire::twilio::twiml::{Response, Verb, Webhook};
 
-use crate::connect::Twiml;
+use crate::connect::{AFTER_DIAL, AGAIN, Twiml};
 use crate::door::{Signed, finish};
-use crate::sentence::Sentence;
+use crate::sentence::{Ear, Sentence};
 use crate::state::FallbackState;
-
-/// What marks our redirect's URL.
-const AGAIN: &str = "again=1";
 
 /// The route that needs nothing.
 pub fn router(state: FallbackState) -> Router {
@@ -33,11 +30,13 @@ async fn fallback(State(state): State<FallbackState>, signed: Signed<VoiceReques
     let failed_url = request.error_url.as_deref().unwrap_or_default();
     let code = request.error_code.unwrap_or_default();
     tracing::error!(call.sid = %request.call_sid, code, "Twilio could not get or understand an answer of ours");
-    if failed_url.contains(AGAIN) {
-        return Twiml(Sentence::Unavailable.and_goodbye("en"));
+    let ear = Ear::of(&request);
+    // What comes after somebody was dialled must never dial them again, so nobody is sent back from there.
+    if failed_url.contains(AGAIN) || failed_url.contains(AFTER_DIAL) {
+        return Twiml(Sentence::Unavailable.and_goodbye("en", ear));
     }
     let call = mention.call.map(|call| format!("call={call}&")).unwrap_or_default();
     let url = state.webhooks.public.join(&format!("/twilio/voice?{call}{AGAIN}"));
     let back = Webhook::post(ConnectionOverrides::for_twiml().apply(&url));
-    Twiml(Response::from([Sentence::Moment.say("en"), Verb::Redirect(back), Verb::Hangup]))
+    Twiml(Response::from([Sentence::Moment.say("en", ear), Verb::Redirect(back), Verb::Hangup]))
 }

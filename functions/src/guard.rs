@@ -1,16 +1,11 @@
-//! Which numbers may be called, how many at once, and how fast: what keeps a stolen token from becoming a telephone
-//! bill.
+//! Which numbers may be called. With how many and how fast ([`store::Allowance`]), it is what keeps a stolen token from
+//! becoming a telephone bill.
 //!
 //! Toll fraud calls numbers that earn from being called: premium and shared-cost services, satellite and international
 //! networks, far countries. So only countries that are named are called, and none of those kinds even there.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::time::Duration;
 
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use phonenumber::country::Id;
 use phonenumber::metadata::DATABASE;
 use phonenumber::{PhoneNumber, Type};
@@ -18,9 +13,6 @@ use phonenumber::{PhoneNumber, Type};
 /// Country codes that belong to no country: freephone and shared-cost across borders, satellites, ships, networks
 /// (ITU-T E.164).
 const INTERNATIONAL: [u16; 10] = [800, 808, 870, 878, 881, 882, 883, 888, 979, 991];
-
-/// A place in the queue is waited for so long; whoever comes later is told to come back.
-const PACE_WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// Which numbers may be called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,32 +168,6 @@ pub fn country_of(number: &str) -> Option<String> {
     countries.into_iter().find(fits).map(|country| country.id().to_owned())
 }
 
-/// How fast calls are placed: Twilio takes one a second of a new account, and queues the others where nobody sees them.
-#[derive(Clone, Debug)]
-pub struct Pace(Arc<DefaultDirectRateLimiter>);
-
-impl Pace {
-    /// So many calls a second.
-    #[must_use]
-    pub fn new(per_second: u32) -> Self {
-        let quota = Quota::per_second(NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN));
-        Self(Arc::new(RateLimiter::direct(quota.allow_burst(NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN)))))
-    }
-
-    /// Waits for a place; how long to stay away if that would take too long.
-    pub(crate) async fn turn(&self) -> Result<(), Duration> {
-        let deadline = tokio::time::Instant::now() + PACE_WAIT_MAX;
-        while let Err(until) = self.0.check() {
-            let wait = until.wait_time_from(DefaultClock::default().now());
-            if tokio::time::Instant::now() + wait > deadline {
-                return Err(wait.max(Duration::from_secs(1)));
-            }
-            tokio::time::sleep(wait.max(Duration::from_millis(1))).await;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -290,13 +256,5 @@ mod tests {
         assert_eq!(Guard::new([]), Err(CountryError::None));
         assert_eq!(country_of("+442079460123").as_deref(), Some("GB"));
         assert_eq!(country_of("anonymous"), None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn calls_wait_for_their_turn_and_too_many_are_sent_away() {
-        let pace = Pace::new(1_000);
-        for _ in 0..5 {
-            assert_eq!(pace.turn().await, Ok(()));
-        }
     }
 }

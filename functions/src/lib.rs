@@ -37,6 +37,7 @@ mod public_url;
 pub mod routes;
 mod sentence;
 mod session;
+mod shown;
 pub mod state;
 pub mod status;
 mod steer;

@@ -27,8 +27,7 @@ struct LiveNode {
 
 pub(crate) async fn open(api: Api<Viewer>) -> Result<Json<Live>, Problem> {
     let now = api.store.now();
-    let nodes = api.store.nodes().await?;
-    let nodes = nodes.into_iter().filter(|node| node.is_alive(now));
+    let nodes = api.nodes.living().await?.into_iter();
     let nodes = nodes.map(|node| LiveNode { url: live_url(&api.media, &node.name), node: node.name });
     let token = LiveToken::new(&api.person.name, api.person.role.as_str(), now.as_ms() / 1_000);
     Ok(Json(Live {

@@ -12,7 +12,7 @@ use call::prepare::{BODY_BYTES_MAX, Kept, Prepare, command_path, next_path, prep
 use call::{CallId, Command};
 use http::StatusCode;
 use reqwest::{Client, Method};
-use store::{Moment, Node, Store, StoreError};
+use store::{CallRecord, Node, Recorded, Store, StoreError, Watch};
 use wire::signed::{self, Secrets};
 
 /// How long a node may take to answer: the caller is listening to nothing meanwhile.
@@ -30,6 +30,19 @@ pub struct Nodes {
     store: Store,
     secrets: Secrets,
     http: Client,
+    watch: Watch,
+}
+
+/// What became of asking some nodes to take a call.
+#[derive(Debug)]
+pub(crate) struct Asked<'n> {
+    /// The one that takes it.
+    pub(crate) took: Option<&'n Node>,
+    /// Those that did not answer: they may have heard the request all the same, and wait for a stream with an engine that
+    /// costs money.
+    pub(crate) silent: Vec<&'n Node>,
+    /// Those that said no.
+    pub(crate) refused: Vec<&'n Node>,
 }
 
 /// Why a node did not do what it was asked.
@@ -60,7 +73,8 @@ impl Nodes {
         // Nodes are reached on a private network or this machine, past any proxy; the signature is what protects.
         let client = Client::builder().timeout(ANSWER_MAX).connect_timeout(ANSWER_MAX).no_proxy();
         let client = client.redirect(reqwest::redirect::Policy::none()).build();
-        Self { store, secrets, http: client.expect("invariant: a client without certificates of its own can be made") }
+        let http = client.expect("invariant: a client without certificates of its own can be made");
+        Self { store, secrets, http, watch: Watch::default() }
     }
 
     /// The nodes that can take a call, in the order in which they shall be asked: `first` if it can, then the less
@@ -71,8 +85,12 @@ impl Nodes {
         first: Option<&str>,
         last: Option<&str>,
     ) -> Result<Vec<Node>, StoreError> {
-        let nodes = self.store.nodes().await?;
-        Ok(in_order(nodes, call, self.store.now(), first, last))
+        Ok(in_order(self.living().await?, call, first, last))
+    }
+
+    /// The nodes that live, ready or not.
+    pub(crate) async fn living(&self) -> Result<Vec<Node>, StoreError> {
+        Ok(self.watch.living(self.store.nodes().await?, self.store.now()))
     }
 
     /// Asks a node to get ready. It answers at once and dials the engine meanwhile.
@@ -84,14 +102,49 @@ impl Nodes {
     }
 
     /// Prepares the first of some nodes that is ready to.
-    pub(crate) async fn prepare_one<'n>(&self, nodes: &'n [Node], prepare: &Prepare) -> Option<&'n Node> {
+    pub(crate) async fn prepare_one<'n>(&self, nodes: &'n [Node], prepare: &Prepare) -> Asked<'n> {
+        let mut asked = Asked { took: None, silent: Vec::new(), refused: Vec::new() };
         for node in nodes {
             match self.prepare(node, prepare).await {
-                Ok(()) => return Some(node),
-                Err(error) => tracing::warn!(node = node.name, %error, "a node was passed over"),
+                Ok(()) => {
+                    asked.took = Some(node);
+                    return asked;
+                }
+                Err(error) => {
+                    tracing::warn!(node = node.name, %error, "a node was passed over");
+                    match error {
+                        NodeError::Refused(_) => asked.refused.push(node),
+                        NodeError::Silent | NodeError::Gone | NodeError::Store(_) => asked.silent.push(node),
+                    }
+                }
             }
         }
-        None
+        asked
+    }
+
+    /// Writes down which node was prepared for the current epoch, and lets those go that may have been and are not
+    /// needed. Nobody's answer depends on it.
+    pub(crate) async fn settle(&self, call: &CallRecord, epoch: u32, asked: &Asked<'_>) {
+        let before = call.marks.nodes.get(&epoch).map(String::as_str);
+        let took = asked.took.map(|node| node.name.as_str());
+        let mut idle: Vec<&str> = asked.silent.iter().map(|node| node.name.as_str()).collect();
+        idle.retain(|name| Some(*name) != before);
+        if let Some(took) = took.filter(|took| before != Some(*took)) {
+            match self.store.record_prepared(call.id, epoch, took).await {
+                // The node of before has a stream by now, or was never prepared.
+                Ok(Recorded::Stale) => {}
+                Ok(Recorded::Applied) => {
+                    idle.extend(before.filter(|name| !asked.refused.iter().any(|node| node.name == *name)));
+                }
+                Err(error) => tracing::warn!(call.id = %call.id, %error, "which node is prepared could not be written"),
+            }
+        }
+        let mut releases = tokio::task::JoinSet::new();
+        for name in idle {
+            let (nodes, name, call) = (self.clone(), name.to_owned(), call.id);
+            releases.spawn(async move { nodes.release(&name, call).await });
+        }
+        while releases.join_next().await.is_some() {}
     }
 
     /// Asks the node that has a call to do something with it.
@@ -157,8 +210,8 @@ impl Nodes {
     }
 }
 
-fn in_order(nodes: Vec<Node>, call: CallId, now: Moment, first: Option<&str>, last: Option<&str>) -> Vec<Node> {
-    let mut ready: Vec<Node> = nodes.into_iter().filter(|node| node.has_room(now)).collect();
+fn in_order(living: Vec<Node>, call: CallId, first: Option<&str>, last: Option<&str>) -> Vec<Node> {
+    let mut ready: Vec<Node> = living.into_iter().filter(Node::has_room).collect();
     ready.sort_by_cached_key(|node| drawn(call, &node.name));
     if let [a, b, ..] = ready.as_mut_slice()
         && is_more_loaded(a, b)
@@ -190,7 +243,7 @@ mod tests {
     use super::*;
 
     fn node(name: &str, sessions: u32) -> Node {
-        let now = Moment::from_ms(1_000_000);
+        let now = store::Moment::from_ms(1_000_000);
         Node {
             name: name.to_owned(),
             address: "http://127.0.0.1:1".to_owned(),
@@ -205,7 +258,7 @@ mod tests {
 
     fn names(nodes: Vec<Node>, call: u64, first: Option<&str>, last: Option<&str>) -> Vec<String> {
         let id = CallId::new(call, 7);
-        let ordered = in_order(nodes, id, Moment::from_ms(1_001_000), first, last);
+        let ordered = in_order(nodes, id, first, last);
         ordered.into_iter().map(|node| node.name).collect()
     }
 
@@ -233,10 +286,9 @@ mod tests {
     }
 
     #[test]
-    fn full_draining_and_silent_nodes_are_not_asked() {
+    fn full_and_draining_nodes_are_not_asked() {
         let full = node("full", 100);
         let draining = Node { ready: false, ..node("draining", 0) };
-        let silent = Node { seen_at: Moment::from_ms(0), ..node("silent", 0) };
-        assert!(names(vec![full, draining, silent], 1, Some("full"), None).is_empty());
+        assert!(names(vec![full, draining], 1, Some("full"), None).is_empty());
     }
 }

@@ -5,7 +5,9 @@
 //! asks once. Whoever dies in between leaves a call in `dialing`; nobody ever dials it again. A callback or the worker
 //! finds out what became of it.
 //!
-//! Everything about a request is checked before anything is written.
+//! A request that was made before is recognised before anything else is looked at; of any other, everything is checked
+//! before anything is written. How many calls may be under way and how fast they follow one another is decided in the
+//! store, when a call is marked as being dialled ([`store::Allowance`]).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +21,7 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use store::{Adopted, CallRecord, CallScript, Dial, Idempotency, MayDial, NewCall, Placed, StoreError};
+use tokio::time::Instant;
 use wire::twilio::rest::{Answer, CallEvent, CreateCall, RestError, code};
 
 use crate::agents::Book;
@@ -34,6 +37,9 @@ pub(crate) const RINGS_MAX: Duration = Duration::from_secs(55);
 
 /// Twilio ends a call so long after we should have.
 const LIMIT_SLACK: Duration = Duration::from_secs(60);
+
+/// The pace is waited for so long; whoever would have to wait longer is told to come back.
+const PACE_WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// The longest `Idempotency-Key`.
 const KEY_CHARS_MAX: usize = 255;
@@ -112,12 +118,17 @@ pub(crate) async fn place(
     Content(request): Content<PlaceCall>,
 ) -> Result<(StatusCode, Json<CallRecord>), Problem> {
     let once = idempotency(&api.person.name, &headers, &request)?;
+    // Before anything else: what was placed stays placed, whatever is allowed by now.
+    match api.store.placed_by(&once).await? {
+        None => {}
+        Some(Placed::New(call) | Placed::Same(call)) => return api.placed(call).await,
+        Some(Placed::DifferentBody) => return Err(key_used()),
+    }
     let book = api.agents.book().await?;
     let new = api.new_call(&book, &request)?;
-    api.limits.number(&new.to)?;
-    if api.store.count_live_calls().await? >= api.calls_max {
-        let detail = format!("{} calls are under way, which is the most that is allowed (MAX_CALLS)", api.calls_max);
-        return Err(Problem::too_many(detail, Duration::from_secs(10)));
+    // Only so that nothing is opened in vain: what counts is decided when the call takes its place.
+    if api.store.placed_calls().await? >= api.allowance.calls_max {
+        return Err(api.full());
     }
     let call = match api.store.open_outbound(&new, Some(&once)).await? {
         Placed::New(call) => {
@@ -128,8 +139,7 @@ pub(crate) async fn place(
         Placed::DifferentBody => return Err(key_used()),
     };
     api.boundaries.pass(Boundary::Opened);
-    let call = if call.marks.dial == Some(Dial::Opened) { api.dial(call).await? } else { call };
-    Ok((StatusCode::ACCEPTED, Json(call)))
+    api.placed(call).await
 }
 
 fn key_used() -> Problem {
@@ -160,6 +170,47 @@ fn digest(request: &PlaceCall) -> String {
 }
 
 impl ApiInner {
+    /// Answers for a call that is open; dials it if nobody has yet.
+    async fn placed(&self, call: CallRecord) -> Result<(StatusCode, Json<CallRecord>), Problem> {
+        if call.marks.dial != Some(Dial::Opened) {
+            return Ok((StatusCode::ACCEPTED, Json(call)));
+        }
+        // What was allowed when it was opened may not be any more.
+        self.guard.check(&call.to).map_err(|error| refused_by_guard(&error))?;
+        Ok((StatusCode::ACCEPTED, Json(self.dial(call).await?)))
+    }
+
+    fn full(&self) -> Problem {
+        let most = self.allowance.calls_max;
+        let detail = format!("{most} placed calls are under way, which is the most that is allowed (MAX_CALLS)");
+        Problem::too_many(detail, Duration::from_secs(10))
+    }
+
+    /// Marks an opened call as being dialled, as soon as the pace allows; the call as it is if somebody else has.
+    ///
+    /// Who is told to come back leaves the call opened, and it counts for nothing: the same request, sent again, goes on
+    /// from there.
+    async fn turn(&self, call: &CallRecord) -> Result<MayDial, Problem> {
+        let deadline = Instant::now() + PACE_WAIT_MAX;
+        loop {
+            match self.store.mark_dialing(call.id, &self.allowance).await? {
+                may @ (MayDial::Yes(_) | MayDial::No(_)) => return Ok(may),
+                MayDial::Full => return Err(self.full()),
+                MayDial::TooOften(wait) => {
+                    let detail = "this number was called too often; send this request again later";
+                    return Err(Problem::too_many(detail, wait.max(Duration::from_secs(1))));
+                }
+                MayDial::TooFast(wait) if Instant::now() + wait <= deadline => {
+                    tokio::time::sleep(wait.max(Duration::from_millis(5))).await;
+                }
+                MayDial::TooFast(wait) => {
+                    let detail = "calls are placed one after the other (CALLS_PER_SECOND); send this request again";
+                    return Err(Problem::too_many(detail, wait.max(Duration::from_secs(1))));
+                }
+            }
+        }
+    }
+
     /// The call that is asked for, if everything about it is right.
     fn new_call(&self, book: &Book, request: &PlaceCall) -> Result<NewCall, Problem> {
         let mut errors = Vec::new();
@@ -213,17 +264,13 @@ impl ApiInner {
 
     /// Asks Twilio to place an opened call, unless somebody else does or did.
     async fn dial(&self, call: CallRecord) -> Result<CallRecord, Problem> {
-        let script = self.store.call_script(call.id).await?;
-        // The call stays opened meanwhile: the same request, sent again, goes on from there.
-        self.pace.turn().await.map_err(|wait| {
-            Problem::too_many("calls are placed one after the other (CALLS_PER_SECOND); send this request again", wait)
-        })?;
-        let call = match self.store.mark_dialing(call.id).await? {
+        let call = match self.turn(&call).await? {
             MayDial::Yes(call) => call,
             MayDial::No(call) => return Ok(call),
+            MayDial::Full | MayDial::TooFast(_) | MayDial::TooOften(_) => return Err(self.full()),
         };
         self.boundaries.pass(Boundary::Dialing);
-        let asked = self.twilio.create_call(&self.create(&call, &script)).await;
+        let asked = self.twilio.create_call(&self.create(&call)).await;
         self.boundaries.pass(Boundary::Asked);
         match asked {
             Asked::Created(created) => {
@@ -262,14 +309,15 @@ impl ApiInner {
         Ok(())
     }
 
-    fn create(&self, call: &CallRecord, script: &CallScript) -> CreateCall {
+    fn create(&self, call: &CallRecord) -> CreateCall {
         let urls = CallUrls { public: &self.public, call: call.id };
         CreateCall {
             fallback: Some(urls.fallback()),
             status_callback: Some(urls.status()),
             status_callback_events: CallEvent::ALL.to_vec(),
             timeout: Some(RINGS_MAX),
-            time_limit: Some(longest(script, self.call_max) + LIMIT_SLACK),
+            // The agent's own limit is the node's to keep. After it the call may be transferred.
+            time_limit: Some(self.call_max + LIMIT_SLACK),
             ..CreateCall::new(call.to.clone(), call.from.clone(), Answer::Url(urls.voice()))
         }
     }

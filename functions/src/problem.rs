@@ -13,6 +13,8 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use store::StoreError;
 
+use crate::shown::shown;
+
 /// The media type of a problem.
 pub(crate) const CONTENT: &str = "application/problem+json";
 
@@ -125,7 +127,7 @@ impl Problem {
     /// What only the log shall say.
     #[must_use]
     pub fn because(mut self, cause: impl std::fmt::Display) -> Self {
-        self.0.cause = Some(cause.to_string());
+        self.0.cause = Some(shown(&cause.to_string()));
         self
     }
 

@@ -7,7 +7,7 @@ use axum::extract::FromRef;
 use clients::Twilio;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
-use store::Store;
+use store::{Allowance, Every, Store};
 use tokio::sync::Notify;
 use wire::signed::Secrets;
 use wire::twilio::signature::Verifier;
@@ -16,7 +16,7 @@ use crate::agents::Agents;
 use crate::config::{ApiConfig, FallbackConfig, StatusConfig, VoiceConfig, WebhookConfig};
 use crate::counters::Counters;
 use crate::door::{Limits, People, Quotas, Webhooks};
-use crate::guard::{Guard, Pace};
+use crate::guard::Guard;
 use crate::nodes::Nodes;
 use crate::place::Boundaries;
 use crate::public_url::PublicUrl;
@@ -142,8 +142,7 @@ pub struct ApiInner {
     pub(crate) twilio: Twilio,
     pub(crate) our_number: String,
     pub(crate) guard: Guard,
-    pub(crate) pace: Pace,
-    pub(crate) calls_max: usize,
+    pub(crate) allowance: Allowance,
     pub(crate) call_max: Duration,
     pub(crate) time_zone: TimeZone,
     pub(crate) simulated: bool,
@@ -166,6 +165,14 @@ impl ApiState {
     ) -> Self {
         let mut origins = vec![config.public.origin().to_owned()];
         origins.extend(config.local_origins);
+        let (burst, per_hour) = config.quotas.per_called;
+        let allowance = Allowance {
+            calls_max: u32::try_from(config.calls_max).unwrap_or(u32::MAX),
+            // Twilio takes one a second of a new account, and queues the others where nobody sees them.
+            pace: Some(Every::of(config.calls_per_second, config.calls_per_second, Duration::from_secs(1))),
+            // The simulated network may be called as often as one likes.
+            per_number: (!config.simulated).then(|| Every::of(per_hour, burst, Duration::from_secs(3_600))),
+        };
         Self(Arc::new(ApiInner {
             nodes: Nodes::new(store.clone(), config.stream_secrets.clone()),
             people: People::new(config.api_tokens, config.session_keys),
@@ -179,8 +186,7 @@ impl ApiState {
             twilio,
             our_number: config.our_number,
             guard: config.guard,
-            pace: Pace::new(config.calls_per_second),
-            calls_max: config.calls_max,
+            allowance,
             call_max: config.call_max,
             time_zone: config.time_zone,
             simulated: config.simulated,

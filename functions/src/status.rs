@@ -9,13 +9,14 @@ use axum::routing::post;
 use call::CallId;
 use call::agent::PrepareAt;
 use http::StatusCode;
-use store::{Adopted, CallRecord, Moment, Recorded, Status, StatusFact, StoreError};
-use wire::twilio::CallSid;
+use store::{Adopted, CallRecord, Moment, Recorded, Source, Status, StatusFact, StoreError};
 use wire::twilio::form::{CallStatus, StatusCallback, StreamCallback, StreamEvent};
+use wire::twilio::{CallSid, StreamSid};
 
 use crate::connect::prepare_of;
 use crate::door::{Signed, finish};
 use crate::problem::Problem;
+use crate::shown::shown;
 use crate::state::StatusState;
 
 /// The routes that take callbacks.
@@ -37,12 +38,15 @@ async fn status(State(state): State<StatusState>, signed: Signed<StatusCallback>
         return Ok(StatusCode::NO_CONTENT);
     };
     let Some(status) = status_of(&callback.status) else {
-        tracing::warn!(call.id = %call.id, status = %callback.status, "Twilio reports a status that is unknown here");
+        let status = shown(callback.status.as_str());
+        tracing::warn!(call.id = %call.id, status, "Twilio reports a status that is unknown here");
         return Ok(StatusCode::NO_CONTENT);
     };
     let fact = StatusFact {
         status,
         at: callback.timestamp.map_or_else(|| state.store.now(), moment),
+        // Without a time of its own, it is known when it came.
+        source: if callback.timestamp.is_some() { Source::Callback } else { Source::Passing },
         duration_s: callback.call_duration.and_then(|length| u32::try_from(length.as_secs()).ok()),
         sip_code: callback.sip_response_code,
     };
@@ -67,15 +71,19 @@ async fn stream(State(state): State<StatusState>, signed: Signed<StreamCallback>
     let Some(call) = state.call_of(mention.call, callback.call_sid).await? else {
         return Ok(StatusCode::NO_CONTENT);
     };
-    let error = callback.error.as_deref().unwrap_or_default();
+    let error = shown(callback.error.as_deref().unwrap_or_default());
     match &callback.event {
         StreamEvent::Error => {
-            tracing::warn!(call.id = %call.id, epoch = call.epoch, error, "Twilio reports a stream's error")
+            tracing::warn!(call.id = %call.id, epoch = call.epoch, error, "Twilio reports a stream's error");
+            state.may_be_over(&call, callback.stream_sid).await?;
         }
-        StreamEvent::Started | StreamEvent::Stopped => {
-            tracing::debug!(call.id = %call.id, event = callback.event.as_str(), "Twilio reports a stream's life");
+        StreamEvent::Stopped => {
+            tracing::debug!(call.id = %call.id, "Twilio reports that a stream has stopped");
+            state.may_be_over(&call, callback.stream_sid).await?;
         }
+        StreamEvent::Started => tracing::debug!(call.id = %call.id, "Twilio reports that a stream has started"),
         StreamEvent::Other(event) => {
+            let event = shown(event);
             tracing::warn!(call.id = %call.id, event, "Twilio reports an unknown stream event")
         }
     }
@@ -101,6 +109,17 @@ impl StatusState {
         }
     }
 
+    /// A stream has ended. The end of a call that comes in is reported only if its number is configured so: where no
+    /// other stream begins, Twilio is asked. A placed call's end is always reported, and asked for at its latest.
+    async fn may_be_over(&self, call: &CallRecord, stream: Option<StreamSid>) -> Result<(), StoreError> {
+        let current = call.marks.streams.get(&call.epoch);
+        let is_history = current.is_some_and(|(_, sid)| stream.is_some_and(|stream| stream.to_string() != *sid));
+        if call.direction == store::Direction::Inbound && !call.status.is_final() && !is_history {
+            self.store.doubt(call.id).await?;
+        }
+        Ok(())
+    }
+
     /// The other side's phone rings: an agent that wants it so has its engine dialled now.
     async fn rings(&self, call: &CallRecord, callback: &StatusCallback) -> Result<(), StoreError> {
         if call.marks.dial.is_none() {
@@ -114,7 +133,8 @@ impl StatusState {
         let prepare = prepare_of(&self.store, call, call.epoch, script, self.call_max, sids).await?;
         let nodes = self.nodes.candidates(call.id, call.node(), None).await?;
         // If none is ready now, one will be asked again when the call is answered.
-        self.nodes.prepare_one(&nodes, &prepare).await;
+        let asked = self.nodes.prepare_one(&nodes, &prepare).await;
+        self.nodes.settle(call, call.epoch, &asked).await;
         Ok(())
     }
 }

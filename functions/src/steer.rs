@@ -10,7 +10,7 @@ use call::journal::{EndReason, EndedBy};
 use clients::ClientError;
 use http::StatusCode;
 use serde::Deserialize;
-use store::{CallRecord, Dial, Status};
+use store::{CallRecord, Recorded, Status};
 use wire::twilio::rest::{CallChange, UpdateCall, code};
 
 use crate::calls::call_id;
@@ -123,20 +123,30 @@ impl ApiInner {
     /// Ends a call without a node's help.
     async fn end_at_twilio(&self, call: &CallRecord) -> Result<(), Problem> {
         let Some(sid) = call.twilio_sid else {
-            if call.marks.dial == Some(Dial::Opened) {
-                self.store.record_ending(call.id, EndedBy::Operator, EndReason::Canceled).await?;
-                self.store.mark_failed(call.id, "called off before it was dialled").await?;
-                return Ok(());
-            }
-            return Err(Problem::conflict("the call is being dialled; try again in a few seconds"));
+            let why = "called off before it was dialled";
+            return match self.store.call_off(call.id, EndedBy::Operator, why).await? {
+                Recorded::Applied => Ok(()),
+                Recorded::Stale => Err(Problem::conflict("the call is being dialled; try again in a few seconds")),
+            };
         };
         // What has not been answered is called off; everything else is ended. `completed` does both.
         let why = if call.status == Status::InProgress { EndReason::HungUp } else { EndReason::Canceled };
-        self.store.record_ending(call.id, EndedBy::Operator, why).await?;
+        // First the intent: if we die before Twilio's answer is written, an end that comes now is still the operator's.
+        self.store.intend_ending(call.id, EndedBy::Operator, why).await?;
         match self.twilio.update_call(sid, &UpdateCall { change: CallChange::Complete }).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                // The intent says the same for a minute.
+                if let Err(error) = self.store.record_ending(call.id, EndedBy::Operator, why).await {
+                    tracing::warn!(call.id = %call.id, %error, "who ended a call is not written yet");
+                }
+                Ok(())
+            }
+            // It is over: by our own request, whose first answer was lost, or before. The time of its end will tell.
             Err(ClientError::Refused(error)) if error.code == Some(code::INVALID_CALL_STATE) => Ok(()),
             Err(error) => {
+                if matches!(error, ClientError::Refused(_)) {
+                    self.store.withdraw_intent(call.id).await?;
+                }
                 Err(Problem::unavailable("neither the media node nor Twilio ends the call; try again", error))
             }
         }

@@ -1,8 +1,9 @@
 //! `/twilio/voice`: a call comes in, or one that we placed is answered.
 //!
 //! A call is opened once per `CallSid`. Twilio asks again when it did not like or did not get an answer: it then gets the
-//! same epoch and node with a fresh token. It also asks here when everything else failed and the fallback sent it back;
-//! if the call had a stream by then, that stream is over, and the answer is what `next` would say.
+//! same epoch and node with a fresh token, also when the request comes so late that the stream is up. It also asks here
+//! when we sent it back ourselves (`again=1`), because everything else failed; if the call had a stream by then, that
+//! stream is over, and the answer is what `next` would say.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +13,14 @@ use axum::routing::{get, post};
 use call::CallId;
 use call::journal::{EndReason, EndedBy};
 use store::{Adopted, CallRecord, CallScript, NewCall, Node, StoreError};
-use wire::twilio::form::{Direction, VoiceRequest};
-use wire::twilio::twiml::{RejectReason, Response, Verb};
+use wire::twilio::ConnectionOverrides;
+use wire::twilio::form::VoiceRequest;
+use wire::twilio::twiml::{RejectReason, Response, Verb, Webhook};
 
-use crate::connect::{Twiml, ends_by, longest, prepare_of};
+use crate::connect::{AGAIN, Twiml, ends_by, longest, prepare_of};
 use crate::door::{Mention, Signed, finish};
 use crate::problem::Problem;
-use crate::sentence::Sentence;
+use crate::sentence::{Ear, Sentence};
 use crate::state::VoiceState;
 
 /// The routes that answer with TwiML.
@@ -38,11 +40,8 @@ async fn voice(State(state): State<VoiceState>, signed: Signed<VoiceRequest>) ->
     if request.call_status.as_ref().is_some_and(|status| status.is_final()) {
         return Ok(Twiml::nothing());
     }
-    match state.known(&request, mention).await? {
-        Known::Call(call) => state.go_on(*call, &request).await,
-        Known::NotYet => state.open(&request).await,
-        Known::Wrong => Ok(Twiml(Sentence::Unavailable.and_goodbye("en"))),
-    }
+    let back = state.voice_again(mention);
+    state.in_time(&request, (mention.again, back), state.answer(&request, mention)).await
 }
 
 /// What we know of the call that Twilio asks about.
@@ -54,6 +53,20 @@ pub(crate) enum Known {
 }
 
 impl VoiceState {
+    async fn answer(&self, request: &VoiceRequest, mention: Mention) -> Result<Twiml, Problem> {
+        match self.known(request, mention).await? {
+            Known::Call(call) => self.go_on(*call, request, mention.again).await,
+            Known::NotYet => self.open(request, mention.again).await,
+            Known::Wrong => Ok(Twiml(Sentence::Unavailable.and_goodbye("en", Ear::of(request)))),
+        }
+    }
+
+    pub(crate) fn voice_again(&self, mention: Mention) -> Webhook {
+        let call = mention.call.map(|call| format!("call={call}&")).unwrap_or_default();
+        let url = self.webhooks.public.join(&format!("/twilio/voice?{call}{AGAIN}"));
+        Webhook::post(ConnectionOverrides::for_twiml().apply(&url))
+    }
+
     /// Finds the call. One that we placed learns its Twilio id here, if it has not yet.
     pub(crate) async fn known(&self, request: &VoiceRequest, mention: Mention) -> Result<Known, StoreError> {
         let sid = request.call_sid;
@@ -64,6 +77,12 @@ impl VoiceState {
                     tracing::warn!(call.id = %id, call.sid = %sid, "a webhook names a call of another Twilio id");
                     return Ok(Known::Wrong);
                 }
+                // It need not be written now to be answered now: the next webhook brings the id again.
+                Err(error) if error.is_retryable() => match self.store.call(id).await {
+                    Ok(call) if call.twilio_sid.is_none_or(|known| known == sid) => Ok(call),
+                    Ok(_) => return Ok(Known::Wrong),
+                    Err(_) => Err(error),
+                },
                 Err(error) => Err(error),
             },
             None => self.store.call_by_sid(sid).await,
@@ -76,19 +95,15 @@ impl VoiceState {
         }
     }
 
-    async fn open(&self, request: &VoiceRequest) -> Result<Twiml, Problem> {
-        match &request.direction {
-            Some(Direction::OutboundApi | Direction::OutboundDial) => {
-                tracing::warn!(call.sid = %request.call_sid, "Twilio asks about an outbound call that is not ours");
-                return Ok(Twiml(Sentence::Unavailable.and_goodbye("en")));
-            }
-            Some(
-                Direction::Inbound
-                | Direction::TrunkingTerminating
-                | Direction::TrunkingOriginating
-                | Direction::Other(_),
-            )
-            | None => {}
+    async fn open(&self, request: &VoiceRequest, is_again: bool) -> Result<Twiml, Problem> {
+        let ear = Ear::of(request);
+        if ear == Ear::Called {
+            tracing::warn!(call.sid = %request.call_sid, "Twilio asks about an outbound call that is not ours");
+            return Ok(Twiml(Sentence::Unavailable.and_goodbye("en", ear)));
+        }
+        if self.webhooks.limits.caller(&request.from).is_err() {
+            tracing::warn!(call.sid = %request.call_sid, "a caller calls too often, and hears that the line is busy");
+            return Ok(Twiml(Response::from([Verb::Reject(RejectReason::Busy)])));
         }
         let book = self.agents.book().await?;
         let Some(agent) = book.agents.for_number(&request.to) else {
@@ -99,7 +114,7 @@ impl VoiceState {
             Ok(script) => script,
             Err(error) => {
                 tracing::error!(%error, "an agent cannot take an inbound call");
-                return Ok(Twiml(Sentence::Unavailable.and_goodbye(&agent.language)));
+                return Ok(Twiml(Sentence::Unavailable.and_goodbye(&agent.language, ear)));
             }
         };
         let script = CallScript { engines: script.engines.clone(), script };
@@ -116,20 +131,26 @@ impl VoiceState {
         };
         let opened = self.store.open_inbound(&new, request.call_sid).await?;
         if !opened.fresh {
-            return self.go_on(opened.call, request).await;
+            return self.go_on(opened.call, request, is_again).await;
         }
         tracing::info!(call.id = %id, call.sid = %request.call_sid, agent = opened.call.agent, "a call comes in");
         self.begin(&opened.call, script, &nodes, request).await
     }
 
     /// Answers for a call that is open already.
-    async fn go_on(&self, call: CallRecord, request: &VoiceRequest) -> Result<Twiml, Problem> {
+    async fn go_on(&self, call: CallRecord, request: &VoiceRequest, is_again: bool) -> Result<Twiml, Problem> {
         if call.status.is_final() {
-            return Ok(Twiml(Sentence::Unavailable.and_goodbye("en")));
+            return Ok(Twiml(Sentence::Unavailable.and_goodbye("en", Ear::at(&call))));
         }
-        if call.marks.streams.contains_key(&call.epoch) || call.marks.next_steps.contains_key(&call.epoch) {
-            let epoch = call.epoch;
-            return self.after_stream(call, epoch, request).await;
+        let epoch = call.epoch;
+        match call.marks.streams.get(&epoch) {
+            // Only our own redirect says that the stream is over. Any other request is a repeat of one that was answered
+            // before, however late it comes: it hears the same, and the call that is under way is left alone.
+            Some((node, _)) if !is_again => return Ok(self.connect(call.id, epoch, node)),
+            Some(_) => return self.after_stream(call, epoch, request).await,
+            // The node has given up before there was a stream.
+            None if call.marks.next_steps.contains_key(&epoch) => return self.after_stream(call, epoch, request).await,
+            None => {}
         }
         let script = self.store.call_script(call.id).await?;
         let nodes = self.nodes.candidates(call.id, call.node(), None).await?;
@@ -147,10 +168,15 @@ impl VoiceState {
         let language = script.script.language.clone();
         let sids = (request.account_sid, request.call_sid);
         let prepare = prepare_of(&self.store, call, call.epoch, script, self.call_max, sids).await?;
-        let Some(node) = self.nodes.prepare_one(nodes, &prepare).await else {
+        let asked = self.nodes.prepare_one(nodes, &prepare).await;
+        let settled = async { Ok::<(), StoreError>(self.nodes.settle(call, call.epoch, &asked).await) };
+        self.beside("the prepared node", settled).await;
+        let Some(node) = asked.took else {
             tracing::error!(call.id = %call.id, asked = nodes.len(), "no node takes the call");
-            self.store.record_ending(call.id, EndedBy::System, EndReason::Error).await?;
-            return Ok(Twiml(Sentence::Unavailable.and_goodbye(&language)));
+            // Twilio may not get this answer, ask again, and be given a node: so it is no more than an intent.
+            let intent = self.store.intend_ending(call.id, EndedBy::System, EndReason::Error);
+            self.beside("why a call ends", intent).await;
+            return Ok(Twiml(Sentence::Unavailable.and_goodbye(&language, Ear::at(call))));
         };
         Ok(self.connect(call.id, call.epoch, &node.name))
     }

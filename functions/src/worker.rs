@@ -7,10 +7,10 @@
 mod join;
 mod reconcile;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clients::{ClientError, Twilio};
-use store::{Leased, Store, StoreError, WorkItem, WorkKind};
+use store::{Healed, Leased, Store, StoreError, WorkItem, WorkKind};
 
 use crate::state::Bell;
 
@@ -22,6 +22,9 @@ const CLAIMED_MAX: usize = 10;
 
 /// The loop looks so often, when nobody rings.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// The loop counts the placed calls anew so often.
+const HEAL_EVERY: Duration = Duration::from_secs(60);
 
 /// What this version does not do yet is looked at again so often.
 const LATER: Duration = Duration::from_secs(24 * 3_600);
@@ -66,8 +69,6 @@ pub(crate) enum WorkError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Twilio(#[from] ClientError),
-    #[error("Twilio's list of calls is too long to be read to its end")]
-    ListTooLong,
 }
 
 impl Worker {
@@ -112,6 +113,7 @@ impl Worker {
     /// The store does not answer.
     pub async fn catch_up(&self, rounds_max: usize) -> Result<Round, StoreError> {
         let mut total = Round::default();
+        self.heal().await;
         for _ in 0..rounds_max {
             let round = self.round().await?;
             if round.is_empty() {
@@ -126,7 +128,12 @@ impl Worker {
 
     /// Works for ever: when the bell rings, and every few seconds. For one machine.
     pub async fn run(self, bell: Bell) {
+        let mut healed = None;
         loop {
+            if healed.is_none_or(|at: Instant| at.elapsed() >= HEAL_EVERY) {
+                self.heal().await;
+                healed = Some(Instant::now());
+            }
             match self.round().await {
                 Ok(round) if round.is_empty() => {}
                 // More may be due.
@@ -137,6 +144,21 @@ impl Worker {
                 () = bell.heard() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
+        }
+    }
+
+    /// What the count of placed calls has lost is found again. It is no work item: it belongs to no call.
+    async fn heal(&self) {
+        match self.store.heal_allowance().await {
+            Ok(healed) if healed == Healed::default() => {}
+            Ok(healed) => {
+                tracing::warn!(
+                    swept = healed.swept,
+                    recounted = healed.recounted,
+                    "the count of placed calls was wrong"
+                );
+            }
+            Err(error) => tracing::warn!(%error, "the placed calls could not be counted"),
         }
     }
 

@@ -45,7 +45,12 @@ pub(crate) fn control_plane(
     let (mut status, mut api) = (StatusConfig::read(&mut lookup)?, ApiConfig::read(&mut lookup)?);
     let client = ClientConfig::read(&mut lookup)?.client()?;
     // All callers here have few numbers and one token; what limits them has tests of its own.
-    let generous = Quotas { per_token: (100_000, 100_000), per_number: (100_000, 100_000), unknown: (10_000, 10_000) };
+    let generous = Quotas {
+        per_token: (100_000, 100_000),
+        per_number: (100_000, 100_000),
+        per_called: (100_000, 100_000),
+        unknown: (10_000, 10_000),
+    };
     (voice.quotas, fallback.quotas, status.quotas, api.quotas) = (generous, generous, generous, generous);
     (voice.simulated, api.simulated) = (true, true);
     let agents = Agents::fixed(agents()?);

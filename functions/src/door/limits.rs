@@ -1,7 +1,12 @@
 //! How much one token, and one telephone number, may ask of us.
 //!
 //! Kept in this process's memory: on one machine that is exact; of several Lambda instances each allows as much. That
-//! bounds what a loop or a flood can do to one instance; what bounds the bill is the guard of placed calls.
+//! bounds what a loop or a flood can do to one instance; what bounds the bill is the allowance of placed calls, which the
+//! store counts for all of them.
+//!
+//! Of webhooks only the opening of a call is limited, by the caller's number. What Twilio reports about a call that is
+//! open is always taken: refused, it would break the call instead of the flood. A caller who withholds their number has
+//! none to be limited by; all of them together are not one caller.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -21,15 +26,18 @@ const KEYS_MAX: usize = 10_000;
 pub struct Quotas {
     /// Of one token. A dashboard asks for a few things each second; a program that lists calls for more.
     pub per_token: (u32, u32),
-    /// Of one telephone number. A call is about ten webhooks, each perhaps repeated.
+    /// Calls that one telephone number may open, or that callers may be transferred to. A company may show one number for
+    /// all its telephones.
     pub per_number: (u32, u32),
+    /// How often one number may be called: at once, and then each **hour**. Counted in the store.
+    pub per_called: (u32, u32),
     /// Of all requests together that no token can be found for.
     pub unknown: (u32, u32),
 }
 
 impl Default for Quotas {
     fn default() -> Self {
-        Self { per_token: (200, 1_200), per_number: (120, 240), unknown: (30, 60) }
+        Self { per_token: (200, 1_200), per_number: (60, 120), per_called: (30, 60), unknown: (30, 60) }
     }
 }
 
@@ -69,6 +77,11 @@ impl Limits {
         self.check(&self.numbers, number, "about this number")
     }
 
+    /// One call that a caller opens.
+    pub(crate) fn caller(&self, from: &str) -> Result<(), Problem> {
+        if is_withheld(from) { Ok(()) } else { self.number(from) }
+    }
+
     /// One request without a valid token.
     pub(crate) fn stranger(&self) -> Result<(), Problem> {
         self.check(&self.unknown, "", "without a valid token")
@@ -85,6 +98,30 @@ impl Limits {
     }
 }
 
+/// Whether what stands for a caller's number is a word, or one that a carrier spelled on the keys of a telephone.
+fn is_withheld(from: &str) -> bool {
+    const WORDS: [&str; 6] = ["ANONYMOUS", "RESTRICTED", "UNKNOWN", "UNAVAILABLE", "BLOCKED", "PRIVATE"];
+    if from.contains(':') {
+        return false;
+    }
+    let Some(digits) = from.strip_prefix('+') else { return true };
+    WORDS.iter().any(|word| word.bytes().map(key).eq(digits.bytes()))
+}
+
+/// The key on which a capital letter stands (ITU-T E.161).
+const fn key(letter: u8) -> u8 {
+    match letter {
+        b'A'..=b'C' => b'2',
+        b'D'..=b'F' => b'3',
+        b'G'..=b'I' => b'4',
+        b'J'..=b'L' => b'5',
+        b'M'..=b'O' => b'6',
+        b'P'..=b'S' => b'7',
+        b'T'..=b'V' => b'8',
+        _ => b'9',
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,7 +129,7 @@ mod tests {
     #[test]
     fn each_key_has_its_own_allowance_and_hears_when_to_come_back() {
         let counters = Counters::default();
-        let quotas = Quotas { per_token: (2, 1), per_number: (1, 1), unknown: (1, 1) };
+        let quotas = Quotas { per_token: (2, 1), per_number: (1, 1), per_called: (1, 1), unknown: (1, 1) };
         let limits = Limits::new(quotas, counters.clone());
         assert!(limits.token("a").is_ok() && limits.token("a").is_ok() && limits.token("b").is_ok());
         let response = limits.token("a").unwrap_err().render(None);
@@ -101,5 +138,17 @@ mod tests {
         assert!((1..=60).contains(&seconds), "{seconds}");
         assert!(limits.number("a").is_ok());
         assert_eq!(counters.snapshot().limited, 1);
+    }
+
+    #[test]
+    fn callers_who_withhold_their_number_are_not_one_caller() {
+        let quotas = Quotas { per_number: (1, 1), ..Quotas::default() };
+        let limits = Limits::new(quotas, Counters::default());
+        for from in ["anonymous", "restricted", "", "+266696687", "+7378742833", "+86282452253"] {
+            assert!(limits.caller(from).is_ok() && limits.caller(from).is_ok(), "{from}");
+        }
+        for from in ["+12025550123", "sip:ann@example.com", "client:ann"] {
+            assert!(limits.caller(from).is_ok() && limits.caller(from).is_err(), "{from}");
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! Twilio's webhooks: a handler gets the callback only if Twilio signed it.
 
+use std::time::Duration;
+
 use axum::extract::{FromRef, FromRequest, OriginalUri, Request};
 use call::CallId;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
 use wire::twilio::Form;
-use wire::twilio::form::{Direction, FormError, StatusCallback, StreamCallback, VoiceRequest};
+use wire::twilio::form::{FormError, StatusCallback, StreamCallback, VoiceRequest};
 use wire::twilio::signature::{HEADER, Headers, SETTINGS_HEADER, SignatureError, Verifier};
 
 use super::body::read_bytes;
@@ -24,7 +26,7 @@ pub struct Webhooks {
     pub public: PublicUrl,
     /// The auth tokens.
     pub verifier: Verifier,
-    /// How much one number may ask.
+    /// How many calls one number may open.
     pub limits: Limits,
     /// What was turned away.
     pub counters: Counters,
@@ -38,9 +40,6 @@ pub trait Callback: Sized + Send {
     ///
     /// An id is missing.
     fn read(form: &Form) -> Result<Self, FormError>;
-
-    /// The telephone number of the other party; empty where the form has none.
-    fn other_party(&self) -> &str;
 }
 
 /// A webhook that Twilio signed.
@@ -63,6 +62,10 @@ pub struct Mention {
     pub epoch: Option<u32>,
     /// Whether a `<Dial>` ended, and not a stream.
     pub dialled: bool,
+    /// How long that `<Dial>` was allowed to last.
+    pub limit: Option<Duration>,
+    /// Whether we sent Twilio back here ourselves, because a first answer failed or took too long.
+    pub again: bool,
 }
 
 impl<S, T> FromRequest<S> for Signed<T>
@@ -95,7 +98,6 @@ where
             form
         };
         let callback = T::read(&form).map_err(|error| Problem::invalid("form", format!("it comes {error}")))?;
-        webhooks.limits.number(callback.other_party())?;
         Ok(Self { callback, mention: Mention::read(&query)?, form })
     }
 }
@@ -116,6 +118,8 @@ impl Mention {
             call: query.get("call").map(str::parse).transpose().map_err(|_| wrong("call"))?,
             epoch: query.get("epoch").map(str::parse).transpose().map_err(|_| wrong("epoch"))?,
             dialled: query.get("after") == Some("dial"),
+            limit: query.get("limit").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs),
+            again: query.get("again") == Some("1"),
         })
     }
 }
@@ -124,39 +128,17 @@ impl Callback for VoiceRequest {
     fn read(form: &Form) -> Result<Self, FormError> {
         Self::from_form(form)
     }
-
-    fn other_party(&self) -> &str {
-        match &self.direction {
-            Some(Direction::OutboundApi | Direction::OutboundDial) => &self.to,
-            Some(
-                Direction::Inbound
-                | Direction::TrunkingTerminating
-                | Direction::TrunkingOriginating
-                | Direction::Other(_),
-            )
-            | None => &self.from,
-        }
-    }
 }
 
 impl Callback for StatusCallback {
     fn read(form: &Form) -> Result<Self, FormError> {
         Self::from_form(form)
     }
-
-    fn other_party(&self) -> &str {
-        self.request.other_party()
-    }
 }
 
 impl Callback for StreamCallback {
     fn read(form: &Form) -> Result<Self, FormError> {
         Self::from_form(form)
-    }
-
-    /// The form names no party; the call's leg stands for it.
-    fn other_party(&self) -> &str {
-        self.call_sid.as_str()
     }
 }
 

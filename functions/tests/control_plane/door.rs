@@ -54,16 +54,33 @@ async fn what_is_too_large_or_no_form_is_refused() {
 }
 
 #[tokio::test]
-async fn a_number_that_asks_too_often_is_told_when_to_come_back() {
+async fn a_number_that_calls_too_often_hears_that_the_line_is_busy_and_its_calls_go_on() {
     let world = World::with(Plan { per_number: (2, 1), ..Plan::default() }).await;
-    let form = about(1, "inbound", "ringing");
-    for _ in 0..2 {
-        assert_eq!(world.twilio("/twilio/voice", &form).await.status, StatusCode::OK);
+    for sid in 1..=2 {
+        let answer = world.twilio("/twilio/voice", &about(sid, "inbound", "ringing")).await;
+        assert!(answer.twiml().contains("<Connect"));
     }
-    let answer = world.twilio("/twilio/voice", &form).await;
-    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
-    assert!(answer.header("retry-after").parse::<u64>().unwrap() > 0);
-    assert_eq!(world.counters.snapshot().limited, 1);
+    let answer = world.twilio("/twilio/voice", &about(3, "inbound", "ringing")).await;
+    assert!(answer.twiml().contains("<Reject reason=\"busy\"/>"), "{}", answer.twiml());
+    assert_eq!((world.counters.snapshot().limited, world.calls().await.len()), (1, 2));
+    // What is about a call that is open is taken, however much it is.
+    let id = world.call_of(1).await.id;
+    for _ in 0..5 {
+        assert!(world.twilio("/twilio/voice", &about(1, "inbound", "ringing")).await.twiml().contains("<Connect"));
+    }
+    for _ in 0..5 {
+        let next = format!("/twilio/voice/next?call={id}&epoch=1");
+        assert_eq!(world.twilio(&next, &about(1, "inbound", "completed")).await.status, StatusCode::OK);
+        assert_eq!(world.twilio("/twilio/status", &about(2, "inbound", "completed")).await.status, 204);
+    }
+    // Callers who withhold their number are not one caller.
+    for sid in 10..15 {
+        let mut form = wire::twilio::Form::new();
+        for (name, value) in about(sid, "inbound", "ringing").pairs() {
+            form.push(name, if name == "From" { "anonymous" } else { value });
+        }
+        assert!(world.twilio("/twilio/voice", &form).await.twiml().contains("<Connect"), "{sid}");
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use call::journal::{EndReason, EndedBy, Entry, Kind, NextStep, Speaker, Turn};
 use store::{CallRecord, Status};
 use wire::twilio::StreamSid;
 
-use crate::world::{Answer, CALLER, Plan, World, about};
+use crate::world::{Answer, CALLER, Plan, World, about, with};
 
 /// A call in conversation, on one of two nodes.
 async fn talking() -> (World, CallRecord) {
@@ -175,7 +175,7 @@ async fn a_transfer_dials_and_its_result_is_recorded_once() {
     insta::assert_snapshot!(answer.twiml(), @r#"
     <?xml version="1.0" encoding="UTF-8"?>
     <Response>
-    <Dial action="https://voice.example.com/twilio/voice/next?call=call_ID&amp;epoch=1&amp;after=dial#ct=2000&amp;rt=5000&amp;rc=2&amp;rp=ct,rt,5xx" timeout="30">
+    <Dial action="https://voice.example.com/twilio/voice/next?call=call_ID&amp;epoch=1&amp;after=dial&amp;limit=1800#ct=2000&amp;rt=5000&amp;rc=2&amp;rp=ct,rt,5xx" timeout="30" timeLimit="1800">
     <Number>+12025550111</Number>
     </Dial>
     </Response>
@@ -198,4 +198,101 @@ async fn a_stream_of_another_call_is_nobodys() {
     let answer = world.twilio(&path, &about(2, "inbound", "in-progress")).await;
     assert!(answer.twiml().contains("sorry") && !answer.twiml().contains(CALLER));
     assert_eq!(world.call_of(1).await.epoch, 1);
+}
+
+/// A call that was transferred, from the beginning on.
+async fn transferred() -> (World, CallRecord) {
+    let (world, call) = talking().await;
+    world.store.put_next_step(call.id, 1, &NextStep::Transfer { to: "+12025550111".into() }).await.unwrap();
+    assert!(ended(&world, &call, 1).await.twiml().contains("<Dial"));
+    (world, call)
+}
+
+#[tokio::test]
+async fn a_transfer_that_is_over_is_never_dialled_again() {
+    for keys in [&[("DialCallStatus", "completed"), ("DialCallDuration", "60")][..], &[("DialCallStatus", "busy")], &[]]
+    {
+        let (world, call) = transferred().await;
+        let path = format!("/twilio/voice/next?call={}&epoch=1&after=dial&limit=1800", call.id);
+        let form = with(about(1, "inbound", "in-progress"), keys);
+        // The store hiccups: the caller hears the answer all the same, and in time.
+        world.faults.set_delay(Duration::from_secs(3));
+        let began = std::time::Instant::now();
+        let answer = world.twilio(&path, &form).await.twiml();
+        assert!(!answer.contains("<Dial") && answer.contains("<Hangup/>"), "{keys:?}: {answer}");
+        assert!(began.elapsed() < Duration::from_secs(4));
+        world.faults.set_delay(Duration::ZERO);
+        world.faults.set_rate(1.0);
+        let answer = world.twilio(&path, &form).await.twiml();
+        assert!(!answer.contains("<Dial") && answer.contains("<Hangup/>"), "{keys:?}: {answer}");
+        world.faults.set_rate(0.0);
+        // And if that answer fails, Twilio is not sent back to where it would be dialled.
+        let failed =
+            with(about(1, "inbound", "in-progress"), &[("ErrorUrl", &format!("https://voice.example.com{path}"))]);
+        let fallback = format!("/twilio/voice/fallback?call={}", call.id);
+        let answer = world.twilio(&fallback, &failed).await.twiml();
+        assert!(!answer.contains("Redirect") && answer.contains("<Hangup/>"), "{answer}");
+        // Once it is written that the transfer is over, no way leads to another.
+        world.twilio(&path, &form).await;
+        assert!(!ended(&world, &call, 1).await.twiml().contains("<Dial"));
+        let again = format!("/twilio/voice?call={}&again=1", call.id);
+        assert!(!world.twilio(&again, &about(1, "inbound", "in-progress")).await.twiml().contains("<Dial"));
+    }
+}
+
+#[tokio::test]
+async fn a_transfer_has_what_is_left_of_the_longest_call() {
+    let (world, call) = talking().await;
+    world.store.put_next_step(call.id, 1, &NextStep::Transfer { to: "+12025550111".into() }).await.unwrap();
+    world.pass(Duration::from_secs(20 * 60)).await;
+    let answer = ended(&world, &call, 1).await;
+    assert!(
+        answer.twiml().contains("timeLimit=\"600\"") && answer.twiml().contains("limit=600#"),
+        "{}",
+        answer.twiml()
+    );
+    let ends_by = world.call_of(1).await.marks.ends_by;
+    assert!(ends_by.since(world.store.now()) >= Duration::from_secs(630) && ends_by >= call.marks.ends_by);
+    // A cut is said to the caller and to the journal.
+    world.pass(Duration::from_secs(600)).await;
+    let path = format!("/twilio/voice/next?call={}&epoch=1&after=dial&limit=600", call.id);
+    let form =
+        with(about(1, "inbound", "in-progress"), &[("DialCallStatus", "completed"), ("DialCallDuration", "600")]);
+    assert!(world.twilio(&path, &form).await.twiml().contains("as long as it may"));
+    let page = world.store.read_journal(call.id, None, 10).await.unwrap();
+    let command = "transfer ended: cut off after 600 s, by the longest call (MAX_CALL_MINUTES)".to_owned();
+    assert_eq!(page.entries.last().unwrap().kind, Kind::Commanded { command });
+
+    let (world, call) = talking().await;
+    world.store.put_next_step(call.id, 1, &NextStep::Transfer { to: "+12025550111".into() }).await.unwrap();
+    world.pass(Duration::from_secs(30 * 60 - 5)).await;
+    let answer = ended(&world, &call, 1).await.twiml();
+    assert!(!answer.contains("<Dial") && answer.contains("as long as it may"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_node_that_was_too_slow_to_say_what_it_meant_is_asked_again() {
+    let (world, call) = talking().await;
+    let node = world.nodes.iter().find(|node| Some(node.name.as_str()) == call.node()).unwrap();
+    node.memory(|memory| memory.hangs = true);
+    assert!(ended(&world, &call, 1).await.twiml().contains("epoch=2"));
+    node.memory(|memory| memory.hangs = false);
+    node.keeps(1, goodbye());
+    assert!(
+        ended(&world, &call, 1).await.twiml().contains("<Hangup/>"),
+        "the answer before was lost, and this is better"
+    );
+    // But a stream that is up is left alone.
+    claim(&world, &call, 2).await;
+    assert!(ended(&world, &call, 1).await.twiml().contains("epoch=2"));
+}
+
+#[tokio::test]
+async fn whom_we_have_called_is_not_spoken_to_as_a_caller() {
+    let world = World::with(Plan { nodes: 0, ..Plan::default() }).await;
+    let answer = world.place("k1", serde_json::json!({ "to": CALLER })).await;
+    let id = crate::world::id_of(&answer.json());
+    let path = format!("/twilio/voice?call={id}");
+    let answer = world.twilio(&path, &about(9_001, "outbound-api", "in-progress")).await.twiml();
+    assert!(answer.contains("cannot go on with this call") && !answer.contains("your call"), "{answer}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use functions::place::{Boundaries, Boundary};
 use serde_json::json;
-use store::{Dial, Status};
+use store::{Dial, ListQuery, Status};
 use tower::ServiceExt as _;
 
 use crate::world::{CALLER, OURS, Plan, World, about, id_of, place_request};
@@ -163,10 +163,66 @@ async fn live_calls_are_bounded_and_calls_follow_one_another() {
     let answer = world.place("k2", json!({ "to": CALLER })).await;
     assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, "10"));
 
+    // What was placed is placed: the same request hears of its call, at the limit too.
+    let again = world.place("k1", json!({ "to": CALLER })).await;
+    assert_eq!(again.status, 202);
+    assert_eq!(world.twilio.memory(|memory| memory.created.len()), 1);
+    // The end of a call makes room at once.
+    let path = format!("/twilio/status?call={}", id_of(&again.json()));
+    world.twilio(&path, &about(9_001, "outbound-api", "no-answer")).await;
+    assert_eq!(world.place("k2", json!({ "to": CALLER })).await.status, 202);
+
     let world = World::with(Plan { calls_per_second: 1, ..Plan::default() }).await;
-    let began = std::time::Instant::now();
-    for key in ["k1", "k2"] {
-        assert_eq!(world.place(key, json!({ "to": CALLER })).await.status, 202);
+    assert_eq!(world.place("k1", json!({ "to": CALLER })).await.status, 202);
+    let (clock, store) = (world.clock.clone(), world.store.clone());
+    let second = world.place("k2", json!({ "to": CALLER }));
+    let passes = async {
+        // The second one waits for its turn, by the clock.
+        while store.list_calls(&ListQuery { limit: 9, ..ListQuery::default() }, |_| true).await.unwrap().calls.len() < 2
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        clock.advance(Duration::from_secs(1));
+    };
+    let (second, ()) = tokio::join!(second, passes);
+    assert_eq!(second.status, 202);
+    // Who would wait for too long is sent away, and counts for nothing.
+    let third = world.place("k3", json!({ "to": CALLER })).await;
+    assert_eq!((third.status.as_u16(), third.header("retry-after")), (429, "1"));
+    assert_eq!(world.store.placed_calls().await.unwrap(), 2);
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(world.place("k3", json!({ "to": CALLER })).await.status, 202);
+    assert_eq!(world.twilio.memory(|memory| memory.created.len()), 3);
+}
+
+#[tokio::test]
+async fn one_number_is_called_so_often_and_no_more() {
+    let world = World::new().await;
+    for n in 0..30 {
+        assert_eq!(world.place(&format!("k{n}"), json!({ "to": CALLER })).await.status, 202, "{n}");
     }
-    assert!(began.elapsed() > Duration::from_millis(900));
+    let answer = world.place("k30", json!({ "to": CALLER })).await;
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, "60"));
+    assert_eq!(world.place("other", json!({ "to": "+12025550177" })).await.status, 202);
+}
+
+#[tokio::test]
+async fn a_hang_up_that_twilio_refuses_was_not_ours() {
+    let world = World::new().await;
+    for (knows, expected) in [(false, "caller"), (true, "operator")] {
+        let sid = if knows { 2 } else { 1 };
+        world.twilio("/twilio/voice", &about(sid, "inbound", "ringing")).await;
+        world.twilio("/twilio/status", &about(sid, "inbound", "in-progress")).await;
+        let call = world.call_of(sid).await;
+        if knows {
+            let known = json!({ "sid": call.twilio_sid, "status": "in-progress" });
+            world.twilio.memory(|memory| memory.calls.push(known));
+        }
+        let path = format!("/v1/calls/{}/hangup", call.id);
+        let status = world.api("olga", http::Method::POST, &path, None).await.status;
+        assert_eq!(status, if knows { 202 } else { 503 });
+        world.twilio("/twilio/status", &about(sid, "inbound", "completed")).await;
+        let call = world.api("vic", http::Method::GET, &format!("/v1/calls/{}", call.id), None).await.json();
+        assert_eq!(call["ended_by"], expected, "{call}");
+    }
 }

@@ -97,8 +97,13 @@ async fn a_recording_is_joined_by_the_worker_and_served_in_ranges() {
     let start = Entry { epoch: 1, seq: 1, at_ms, kind: Kind::StreamStarted { stream_sid: "MZ1".into() } };
     world.store.append_journal(call.id, &[start]).await.unwrap();
     world.store.put_segment(call.id, 1, 0, Bytes::from(vec![0x55; 16_000])).await.unwrap();
-    let fact =
-        StatusFact { status: store::Status::Completed, at: world.store.now(), duration_s: Some(1), sip_code: None };
+    let fact = StatusFact {
+        status: store::Status::Completed,
+        source: store::Source::Callback,
+        at: world.store.now(),
+        duration_s: Some(1),
+        sip_code: None,
+    };
     world.store.record_status(call.id, fact).await.unwrap();
     world.pass(std::time::Duration::from_secs(60)).await;
     world.worker.catch_up(5).await.unwrap();

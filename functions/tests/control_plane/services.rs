@@ -33,6 +33,8 @@ pub(crate) struct NodeMemory {
     pub(crate) kept: Option<Kept>,
     pub(crate) refuses: bool,
     pub(crate) hangs: bool,
+    /// Takes what it is asked to prepare, and does not say so.
+    pub(crate) mumbles: bool,
 }
 
 impl FakeNode {
@@ -65,6 +67,10 @@ impl FakeNode {
         }
         assert!(path.starts_with(&format!("/nodes/{}/calls/", node.name)));
         if node.memory(|memory| memory.hangs) {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        if path.ends_with("/prepare") && node.memory(|memory| memory.mumbles) {
+            node.memory(|memory| memory.prepared.push(serde_json::from_slice(&body).unwrap()));
             tokio::time::sleep(Duration::from_secs(5)).await;
         }
         let mut memory = node.state.lock().unwrap();
@@ -103,6 +109,8 @@ pub(crate) struct TwilioMemory {
     pub(crate) refuses: Option<u32>,
     /// Takes calls and does not answer.
     pub(crate) loses_answers: bool,
+    /// Its list of calls has no end.
+    pub(crate) endless: bool,
     /// Drops requests without taking them.
     pub(crate) loses_requests: bool,
 }
@@ -153,7 +161,8 @@ impl TwilioMemory {
             return ((StatusCode::CREATED, axum::Json(call)).into_response(), self.loses_answers);
         }
         if path.ends_with("/Calls.json") {
-            return (axum::Json(json!({ "calls": self.calls, "next_page_uri": null })).into_response(), false);
+            let next = self.endless.then(|| format!("{path}?Page=1"));
+            return (axum::Json(json!({ "calls": self.calls, "next_page_uri": next })).into_response(), false);
         }
         let sid = path.rsplit('/').next().unwrap().trim_end_matches(".json").to_owned();
         let Some(call) = self.calls.iter().find(|call| call["sid"] == sid.as_str()).cloned() else {

@@ -93,3 +93,69 @@ async fn two_workers_never_have_one_item_and_failures_die_after_ten_tries() {
     assert_eq!(world.api("olga", Method::POST, &path, None).await.status, 403);
     assert_eq!(world.api("ada", Method::POST, &path, None).await.status, 200);
 }
+
+#[tokio::test]
+async fn of_two_lost_calls_to_one_number_neither_takes_the_others_place() {
+    let world = World::new().await;
+    world.twilio.memory(|memory| memory.loses_answers = true);
+    let a = id_of(&world.place("k1", json!({ "to": CALLER })).await.json());
+    let b = id_of(&world.place("k2", json!({ "to": CALLER })).await.json());
+    world.pass(Duration::from_secs(61)).await;
+    world.worker.catch_up(5).await.unwrap();
+    for id in [a, b] {
+        let call = world.store.call(id).await.unwrap();
+        assert_eq!((call.marks.dial, call.twilio_sid), (Some(Dial::Dialing), None), "it cannot be told which is which");
+    }
+    // The second one at Twilio says by itself that it is the first one here.
+    world.twilio(&format!("/twilio/status?call={a}"), &about(9_002, "outbound-api", "ringing")).await;
+    world.pass(Duration::from_secs(61)).await;
+    world.worker.catch_up(5).await.unwrap();
+    let sids = [world.store.call(a).await.unwrap().twilio_sid, world.store.call(b).await.unwrap().twilio_sid];
+    assert_eq!(
+        sids,
+        [Some(wire::twilio::CallSid::from_number(9_002)), Some(wire::twilio::CallSid::from_number(9_001))]
+    );
+}
+
+#[tokio::test]
+async fn two_lost_calls_that_nothing_tells_apart_are_given_up_in_the_end() {
+    let world = World::new().await;
+    world.twilio.memory(|memory| memory.loses_answers = true);
+    let ids = [
+        id_of(&world.place("k1", json!({ "to": CALLER })).await.json()),
+        id_of(&world.place("k2", json!({ "to": CALLER })).await.json()),
+    ];
+    world.twilio.memory(|memory| memory.calls.iter_mut().for_each(|call| call["status"] = json!("no-answer")));
+    for _ in 0..12 {
+        world.pass(Duration::from_secs(61)).await;
+        let round = world.worker.catch_up(5).await.unwrap();
+        assert_eq!(round.failed, 0);
+    }
+    for id in ids {
+        let call = world.store.call(id).await.unwrap();
+        assert_eq!((call.status, call.twilio_sid), (Status::Failed, None));
+        assert!(call.marks.failure.unwrap().contains("cannot be told"));
+    }
+    assert_eq!(world.store.placed_calls().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_list_without_end_is_no_failure_and_proves_nothing() {
+    let world = World::new().await;
+    world.twilio.memory(|memory| (memory.loses_requests, memory.endless) = (true, true));
+    let id = id_of(&world.place("k1", json!({ "to": CALLER })).await.json());
+    for _ in 0..3 {
+        world.pass(Duration::from_secs(61)).await;
+        assert_eq!(world.worker.catch_up(1).await.unwrap().failed, 0);
+    }
+    assert_eq!(world.store.call(id).await.unwrap().marks.dial, Some(Dial::Dialing));
+    // What is older than ours need not be read.
+    let older = json!({
+        "sid": "CA00000000000000000000000000000077", "status": "completed", "to": CALLER,
+        "date_created": "Fri, 20 Nov 2026 09:00:00 +0000",
+    });
+    world.twilio.memory(|memory| memory.calls.push(older));
+    world.pass(Duration::from_secs(61)).await;
+    world.worker.catch_up(1).await.unwrap();
+    assert_eq!(world.store.call(id).await.unwrap().status, Status::Failed);
+}

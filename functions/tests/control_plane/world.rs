@@ -20,6 +20,7 @@ use functions::worker::Worker;
 use functions::{All, all};
 use http::{Method, StatusCode};
 use serde_json::Value;
+use store::fault::Faults;
 use store::{CallRecord, Clock, Config, Moment, Node, StaticCredentials, Store};
 use tower::ServiceExt as _;
 use wire::twilio::{CallSid, Form, signature};
@@ -36,6 +37,7 @@ pub(crate) const CALLER: &str = "+12025550123";
 pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
+    pub(crate) faults: Faults,
     pub(crate) counters: Counters,
     pub(crate) nodes: Vec<FakeNode>,
     pub(crate) twilio: FakeTwilio,
@@ -81,7 +83,9 @@ impl World {
             secret_key: embedded.secret_key.expose().to_owned(),
         };
         let config = Config::new("switchboard", "switchboard").local(&embedded.dynamodb_url, &embedded.s3_url, keys);
-        let store = Store::connect(Config { clock: clock.clone(), ..config }).await;
+        let faults = Faults::seeded(0);
+        let config = Config { clock: clock.clone(), faults: Some(faults.clone()), ..config };
+        let store = Store::connect(config).await;
         store.create_if_absent().await.unwrap();
 
         let mut nodes = Vec::new();
@@ -125,7 +129,7 @@ impl World {
             api: ApiState::new(api, store.clone(), agents, client.clone(), &counters, bell, plan.boundaries),
         });
         let worker = Worker::new(store.clone(), client);
-        let world = Self { store, clock, counters, nodes, twilio, app, worker, _embedded: embedded };
+        let world = Self { store, clock, faults, counters, nodes, twilio, app, worker, _embedded: embedded };
         world.heartbeat().await;
         world
     }
@@ -200,6 +204,14 @@ pub(crate) fn signed_post(path: &str, form: &Form, token: &str) -> Request {
     let builder = Request::builder().method(Method::POST).uri(path).header("x-twilio-signature", value);
     let builder = builder.header("content-type", "application/x-www-form-urlencoded; charset=UTF-8");
     builder.body(Body::from(form.encode())).unwrap()
+}
+
+/// With more keys.
+pub(crate) fn with(mut form: Form, keys: &[(&str, &str)]) -> Form {
+    for (name, value) in keys {
+        form.push(*name, *value);
+    }
+    form
 }
 
 /// A form as Twilio sends it about a call.
