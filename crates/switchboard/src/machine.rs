@@ -127,9 +127,9 @@ impl Machine {
         let people = People::new(settings.api.api_tokens.clone(), settings.api.session_keys.clone());
         let mut router = functions::all(control_plane(settings, &store, &agents, &bell)?).merge(node.router());
         if let Some(twilio) = &simulators.twilio {
-            router = router.merge(local::router(Arc::clone(twilio), people));
+            router = router.merge(local::router(Arc::clone(twilio), people.clone()));
         }
-        let server = Server::start(listener, router, Arc::clone(&changed));
+        let server = Server::start(listener, router, people, Arc::clone(&changed));
         let place = Place { url: local_url(address), pid: std::process::id(), run: random_text(8)? };
         place.announce(directory.path())?;
         Ok(Self {
