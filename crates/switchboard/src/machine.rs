@@ -1,5 +1,6 @@
 //! Everything in one process: the control plane's routers, a node, the store, the simulators, and what runs beside them.
 
+mod connections;
 mod server;
 
 use std::net::SocketAddr;

@@ -3,7 +3,7 @@
 //! A tunnel brings the world to this port, so that Twilio can reach it. What tells of the node (`/status`, `/metrics`) is
 //! for this machine's own programs, and for who has a token.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,16 +12,17 @@ use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::serve::ListenerExt as _;
 use functions::Problem;
 use functions::door::People;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HOST};
+use http::uri::Authority;
 use http::{Method, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::connections::{HEAD_MAX, serve};
 use crate::observer::observed;
 
 /// Connections that somebody keeps open at the end are closed after this.
@@ -40,19 +41,7 @@ impl Server {
         let (stop, refusing) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)));
         let router = router.layer(from_fn_with_state(Arc::new(people), known_here));
         let router = observed(router, changed).layer(from_fn_with_state(Arc::clone(&refusing), refuse));
-        // Frames are small: none waits for the next.
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "failed to send small packets at once");
-            }
-        });
-        let router = router.into_make_service_with_connect_info::<SocketAddr>();
-        let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-        let task = tokio::spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "failed to serve");
-            }
-        });
+        let task = tokio::spawn(serve(listener, router, HEAD_MAX, stop.clone()));
         Self { stop, refusing, task }
     }
 
@@ -69,8 +58,8 @@ impl Server {
     }
 }
 
-/// Lets to the node's own pages only this machine's programs, and who has a token. What a proxy or a tunnel hands on also
-/// comes from this machine, and says so.
+/// Lets to the node's own pages only this machine's programs, and who has a token. What a proxy or a tunnel hands on comes
+/// from this machine as well: most of them say so in a header, and all of them hand on the name that was asked for.
 async fn known_here(State(people): State<Arc<People>>, request: Request, next: Next) -> Response {
     let is_private = matches!(request.uri().path(), "/status" | "/metrics");
     if !is_private || is_of_this_machine(&request) || has_token(&people, &request) {
@@ -86,7 +75,13 @@ fn is_of_this_machine(request: &Request) -> bool {
         let name = name.as_str();
         name == "forwarded" || name == "via" || name.starts_with("x-forwarded-") || name.starts_with("cf-")
     });
-    peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback()) && !handed_on
+    let is_near = peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback());
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let is_named_here = host.is_some_and(|host| {
+        let name = host.host().trim_start_matches('[').trim_end_matches(']');
+        name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    });
+    is_near && is_named_here && !handed_on
 }
 
 fn has_token(people: &People, request: &Request) -> bool {
@@ -120,10 +115,9 @@ mod tests {
         let router = Router::new().route("/metrics", get(async || "1")).route("/health", get(async || "ok"));
         let router = router.layer(from_fn_with_state(people, known_here));
         let asked = async |path: &str, peer: &str, header: Option<(&str, &str)>| {
-            let mut request = Request::builder().uri(path);
-            if let Some((name, value)) = header {
-                request = request.header(name, value);
-            }
+            let (name, value) = header.unwrap_or(("x-nothing", "special"));
+            let request = Request::builder().uri(path).header(name, value);
+            let request = if name == "host" { request } else { request.header("host", "localhost:8080") };
             let mut request = request.body(Body::empty()).unwrap();
             request.extensions_mut().insert(ConnectInfo(peer.parse::<SocketAddr>().unwrap()));
             router.clone().oneshot(request).await.unwrap().status().as_u16()
@@ -135,6 +129,8 @@ mod tests {
         for name in ["x-forwarded-for", "x-forwarded-host", "forwarded", "cf-connecting-ip"] {
             assert_eq!(asked("/metrics", here, Some((name, "192.0.2.7"))).await, 401, "{name}");
         }
+        assert_eq!(asked("/metrics", here, Some(("host", "x.trycloudflare.example"))).await, 401);
+        assert_eq!(asked("/metrics", here, Some(("host", "[::1]:8080"))).await, 200);
         assert_eq!(asked("/metrics", there, Some(("authorization", "Bearer vic-token"))).await, 200);
         assert_eq!(asked("/metrics", there, Some(("authorization", "Bearer guessed"))).await, 401);
         assert_eq!(asked("/health", there, None).await, 200);
