@@ -132,8 +132,7 @@ impl VoiceState {
         let sids = (request.account_sid, request.call_sid);
         let prepare = prepare_of(&self.store, &call, to, script, self.call_max, sids).await?;
         let asked = self.nodes.prepare_one(&nodes, &prepare).await;
-        let settled = async { Ok::<(), StoreError>(self.nodes.settle(&call, to, &asked).await) };
-        self.beside("the prepared node", settled).await;
+        self.beside("the prepared node", self.nodes.settle(&call, to, &asked)).await;
         let Some(node) = asked.took else {
             tracing::error!(call.id = %call.id, epoch = to, asked = nodes.len(), "no node goes on with the call");
             let intent = self.store.intend_ending(call.id, EndedBy::System, EndReason::Error);

@@ -124,20 +124,22 @@ impl Nodes {
 
     /// Writes down which node was prepared for the current epoch, and lets those go that may have been and are not
     /// needed. Nobody's answer depends on it.
-    pub(crate) async fn settle(&self, call: &CallRecord, epoch: u32, asked: &Asked<'_>) {
+    ///
+    /// # Errors
+    ///
+    /// It could not be written; who is not needed was told so all the same.
+    pub(crate) async fn settle(&self, call: &CallRecord, epoch: u32, asked: &Asked<'_>) -> Result<(), StoreError> {
         let before = call.marks.nodes.get(&epoch).map(String::as_str);
         let took = asked.took.map(|node| node.name.as_str());
         let mut idle: Vec<&str> = asked.silent.iter().map(|node| node.name.as_str()).collect();
-        idle.retain(|name| Some(*name) != before);
-        if let Some(took) = took.filter(|took| before != Some(*took)) {
-            match self.store.record_prepared(call.id, epoch, took).await {
-                // The node of before has a stream by now, or was never prepared.
-                Ok(Recorded::Stale) => {}
-                Ok(Recorded::Applied) => {
-                    idle.extend(before.filter(|name| !asked.refused.iter().any(|node| node.name == *name)));
-                }
-                Err(error) => tracing::warn!(call.id = %call.id, %error, "which node is prepared could not be written"),
-            }
+        idle.retain(|name| took.is_none() || Some(*name) != before);
+        let written = match took.filter(|took| before != Some(*took)) {
+            Some(took) => self.store.record_prepared(call.id, epoch, took).await,
+            None => Ok(Recorded::Stale),
+        };
+        // Otherwise the node of before has a stream by now, or is the one that was prepared.
+        if written == Ok(Recorded::Applied) {
+            idle.extend(before.filter(|name| !asked.refused.iter().any(|node| node.name == *name)));
         }
         let mut releases = tokio::task::JoinSet::new();
         for name in idle {
@@ -145,6 +147,7 @@ impl Nodes {
             releases.spawn(async move { nodes.release(&name, call).await });
         }
         while releases.join_next().await.is_some() {}
+        written.map(drop)
     }
 
     /// Asks the node that has a call to do something with it.

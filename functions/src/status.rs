@@ -134,8 +134,7 @@ impl StatusState {
         let nodes = self.nodes.candidates(call.id, call.node(), None).await?;
         // If none is ready now, one will be asked again when the call is answered.
         let asked = self.nodes.prepare_one(&nodes, &prepare).await;
-        self.nodes.settle(call, call.epoch, &asked).await;
-        Ok(())
+        self.nodes.settle(call, call.epoch, &asked).await
     }
 }
 

@@ -169,8 +169,7 @@ impl VoiceState {
         let sids = (request.account_sid, request.call_sid);
         let prepare = prepare_of(&self.store, call, call.epoch, script, self.call_max, sids).await?;
         let asked = self.nodes.prepare_one(nodes, &prepare).await;
-        let settled = async { Ok::<(), StoreError>(self.nodes.settle(call, call.epoch, &asked).await) };
-        self.beside("the prepared node", settled).await;
+        self.beside("the prepared node", self.nodes.settle(call, call.epoch, &asked)).await;
         let Some(node) = asked.took else {
             tracing::error!(call.id = %call.id, asked = nodes.len(), "no node takes the call");
             // Twilio may not get this answer, ask again, and be given a node: so it is no more than an intent.

@@ -91,16 +91,16 @@ async fn report(store: &Store, seed: u64) -> anyhow::Result<Option<String>> {
         script: script(),
     };
     let sid = CallSid::from_number(u128::from(seed));
-    insist(async || store.open_inbound(&new, sid).await).await?;
+    insist(|| store.open_inbound(&new, sid)).await?;
     for fact in story.shuffled(&mut fastrand::Rng::with_seed(seed)) {
-        insist(async || store.record_status(id, fact).await).await?;
+        insist(|| store.record_status(id, fact)).await?;
     }
-    let got = insist(async || store.call(id).await).await?;
+    let got = insist(|| store.call(id)).await?;
     Ok((shown(&got) != shown(&expected)).then(|| format!("{} where {} was expected", shown(&got), shown(&expected))))
 }
 
 /// Does as our programs do with an error that passes: asks again.
-async fn insist<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> anyhow::Result<T> {
+async fn insist<T, F: Future<Output = Result<T, StoreError>>>(ask: impl Fn() -> F) -> anyhow::Result<T> {
     for _ in 0..TRIES_MAX {
         match ask().await {
             Ok(answer) => return Ok(answer),
