@@ -13,8 +13,9 @@
 //! **What is not a failure**: an empty document, a server that closes its stream (the call goes on with the action or the
 //! next verb), a handler that answers a report slowly, unknown keys in a REST request.
 //!
-//! **Outside the simulation**: recordings, transcriptions, machine detection, conferences, queues, `<Gather>` and the
-//! other verbs we do not write (they are skipped), TwiML applications, SIP, cookies and caches, subaccounts, and what
+//! **Outside the simulation**: transcriptions, speech in `<Gather>`, fetching and transcribing a recording, background
+//! recordings, machine detection, conferences, queues and the other verbs we do not write (they are skipped and the
+//! timeline says so), the words of `<Say>` in the outbound track of a one-way stream (it is silent), TwiML applications, SIP, cookies and caches, subaccounts, and what
 //! calls cost. Unencrypted streams and webhooks are allowed to this machine, which Twilio would refuse for streams.
 
 mod callback;
@@ -23,10 +24,13 @@ mod dial;
 mod document;
 mod exchange;
 mod fetch;
+mod fork;
+mod gather;
 mod live;
 mod operator;
 mod params;
 mod record;
+mod recording;
 mod rest;
 mod stream;
 mod webhook;
@@ -48,7 +52,8 @@ pub use self::config::{
     TwilioConfig, Unknowns, WebhookFaults,
 };
 pub use self::record::{
-    CallRecord, Event, Notice, RequestAnswer, RequestKind, RequestRecord, StreamOutcome, StreamRecord,
+    CallRecord, Event, Notice, OneWayRecord, Recording, RequestAnswer, RequestKind, RequestRecord, StreamOutcome,
+    StreamRecord,
 };
 pub use self::webhook::IDEMPOTENCY_HEADER;
 

@@ -2,11 +2,15 @@
 //!
 //! A caller lives as long as the call, across streams: when one stream replaces another it goes on where it was. It
 //! listens with the phone's ear ([`super::Heard`]), so it reacts to what sounded, not to what was sent.
+//!
+//! Between streams keys wait for whoever asks for them, and words are lost unless somebody listens in.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Phone;
 use super::heard::Heard;
+use super::samples::{count, duration_of};
 
 /// Samples that must have sounded before the agent counts as having spoken: a click is not an answer.
 const SPEECH_SAMPLES: u64 = 200;
@@ -109,7 +113,7 @@ pub struct Performed {
     pub from: Instant,
     /// When it ended.
     pub until: Instant,
-    /// Whether there was a stream to do it on; speech and keys without one are lost.
+    /// Whether there was a stream to do it on.
     pub on_stream: bool,
 }
 
@@ -123,13 +127,27 @@ pub struct Caller {
     /// Speech counted by the ear when the last act ended; empty until then.
     ear_then: Option<u64>,
     performed: Vec<Performed>,
+    /// Keys pressed between streams.
+    keys: VecDeque<char>,
+    /// Words said since somebody began to listen in; nothing if nobody does.
+    words: Option<Vec<(Instant, Vec<u8>)>>,
     hung_up: bool,
 }
 
 impl Caller {
     /// A caller at the start of a script.
     pub fn new(script: CallerScript) -> Self {
-        Self { script, next: 0, came_on: None, last_act: None, ear_then: None, performed: Vec::new(), hung_up: false }
+        Self {
+            script,
+            next: 0,
+            came_on: None,
+            last_act: None,
+            ear_then: None,
+            performed: Vec::new(),
+            keys: VecDeque::new(),
+            words: None,
+            hung_up: false,
+        }
     }
 
     /// Acts if it is time to, on the stream there is, and says whether the caller has hung up: then end the call
@@ -143,8 +161,12 @@ impl Caller {
             if !self.is_time(now, step.cue, phone.as_deref()) {
                 break;
             }
+            if let (Act::Say(audio), Some(words)) = (&step.act, &mut self.words) {
+                words.push((now, audio.clone()));
+            }
             let until = match (&step.act, phone.as_deref_mut()) {
                 (Act::Say(audio), Some(phone)) => phone.say(now, audio),
+                (Act::Say(audio), None) if self.words.is_some() => now + duration_of(count(audio.len())),
                 (Act::Press(digit), Some(phone)) => {
                     phone.dtmf(now, *digit);
                     now
@@ -153,7 +175,11 @@ impl Caller {
                     self.hung_up = true;
                     now
                 }
-                (Act::Say(_) | Act::Press(_), None) => now,
+                (Act::Press(digit), None) => {
+                    self.keys.push_back(*digit);
+                    now
+                }
+                (Act::Say(_), None) => now,
             };
             self.performed.push(Performed { step: self.next, from: now, until, on_stream: phone.is_some() });
             self.next += 1;
@@ -174,6 +200,26 @@ impl Caller {
             Cue::AgentDone { patience, .. } => patience.map(|patience| last + patience),
             Cue::AgentSpeaking(_) => None,
         }
+    }
+
+    /// The next key that was pressed while there was no stream.
+    pub fn take_key(&mut self) -> Option<char> {
+        self.keys.pop_front()
+    }
+
+    /// Forgets such keys: they were pressed before anybody asked.
+    pub fn forget_keys(&mut self) {
+        self.keys.clear();
+    }
+
+    /// From here on the caller's words are kept for [`Caller::take_words`], or no longer.
+    pub fn listen_in(&mut self, listening: bool) {
+        self.words = listening.then(|| self.words.take().unwrap_or_default());
+    }
+
+    /// What was said since this was last asked, and from when on. Words take their time also without a stream then.
+    pub fn take_words(&mut self) -> Vec<(Instant, Vec<u8>)> {
+        self.words.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// What was done so far.

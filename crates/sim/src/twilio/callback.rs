@@ -72,6 +72,17 @@ pub(super) fn stream_event(
     exchange.deliver(call, Delivery { kind: RequestKind::StreamStatus, webhook, form });
 }
 
+/// Reports a moment of a recording's life.
+pub(super) fn recording_event(exchange: &Exchange, call: CallSid, webhook: Webhook, keys: Vec<(&'static str, String)>) {
+    let mut form = Form::new();
+    form.push("AccountSid", exchange.config.account_sid.as_str());
+    form.push("CallSid", call.as_str());
+    for (name, value) in keys {
+        form.push(name, value);
+    }
+    exchange.deliver(call, Delivery { kind: RequestKind::RecordingStatus, webhook, form });
+}
+
 /// Sends the reports of one call, until the call is forgotten.
 pub(super) async fn send_all(
     exchange: Arc<Exchange>,

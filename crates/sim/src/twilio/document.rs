@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use wire::twilio::form::{CallStatus, Direction, Form};
 use wire::twilio::twiml::read::{Document, Instruction};
-use wire::twilio::twiml::{Connect, Method, RejectReason, Verb, Webhook};
+use wire::twilio::twiml::{Connect, Method, RejectReason, Say, Verb, Webhook};
 
 use super::config::RejectedAs;
-use super::dial;
 use super::live::{Interrupt, Live, Source};
 use super::record::{ENTRIES_MAX, RequestKind, StreamOutcome};
 use super::stream::{self, StreamEnd};
-use super::webhook;
+use super::{dial, fork, gather, recording, webhook};
 
 /// Where a document leads.
 pub(super) enum Flow {
@@ -34,6 +33,30 @@ pub(super) async fn perform(live: &mut Live, document: Document) -> Flow {
             Instruction::Verb(verb) => verb,
             Instruction::Unsupported(name) => {
                 live.exchange.event(live.sid, format!("twiml   <{name}> is outside this simulation, and skipped"));
+                continue;
+            }
+            Instruction::Gather(gather) => {
+                live.answer();
+                match gather::perform(live, gather).await {
+                    Some(flow) => return flow,
+                    None => continue,
+                }
+            }
+            Instruction::Record(record) => {
+                live.answer();
+                match recording::perform(live, record).await {
+                    Some(flow) => return flow,
+                    None => continue,
+                }
+            }
+            Instruction::Start(one_way) => {
+                live.answer();
+                fork::start(live, one_way);
+                continue;
+            }
+            Instruction::Stop { name } => {
+                live.answer();
+                fork::stop(live, &name);
                 continue;
             }
         };
@@ -70,16 +93,13 @@ async fn carry_out(live: &mut Live, verb: Verb) -> Option<Flow> {
     match verb {
         Verb::Connect(connect) => self::connect(live, connect).await,
         Verb::Say(say) => {
-            live.exchange.event(live.sid, "twiml   <Say>".to_owned());
-            let characters = u32::try_from(say.text.chars().count()).unwrap_or(u32::MAX);
-            live.exchange.note(live.sid, |record| {
-                if record.said.len() < ENTRIES_MAX {
-                    record.said.push(say.text);
-                }
-            });
-            wait(live, live.exchange.config.timing.say_per_character.saturating_mul(characters)).await
+            let length = begin_to_say(live, say);
+            wait(live, length).await
         }
-        Verb::Play { url } => play(live, &url).await,
+        Verb::Play { url } => match begin_to_play(live, &url).await {
+            Ok(length) => wait(live, length).await,
+            Err(flow) => Some(flow),
+        },
         Verb::Pause { length } => wait(live, length).await,
         Verb::Redirect(webhook) => Some(match absolute(live, &webhook) {
             Some(webhook) => Flow::Next(Source::Url(webhook)),
@@ -94,23 +114,36 @@ async fn wait(live: &mut Live, length: Duration) -> Option<Flow> {
     live.pause(length).await.map(interrupted)
 }
 
-async fn play(live: &mut Live, url: &str) -> Option<Flow> {
+/// Notes what is said, and tells how long that takes.
+pub(super) fn begin_to_say(live: &Live, say: Say) -> Duration {
+    live.exchange.event(live.sid, "twiml   <Say>".to_owned());
+    let characters = u32::try_from(say.text.chars().count()).unwrap_or(u32::MAX);
+    live.exchange.note(live.sid, |record| {
+        if record.said.len() < ENTRIES_MAX {
+            record.said.push(say.text);
+        }
+    });
+    live.exchange.config.timing.say_per_character.saturating_mul(characters)
+}
+
+/// Fetches what is to be played, and tells how long it takes: no time if it could not be fetched, which is noted.
+pub(super) async fn begin_to_play(live: &mut Live, url: &str) -> Result<Duration, Flow> {
     let Some(file) = absolute(live, &Webhook { url: url.to_owned(), method: Method::Get }) else {
-        return Some(Flow::Unserved);
+        return Err(Flow::Unserved);
     };
     live.exchange.event(live.sid, "twiml   <Play>".to_owned());
     let exchange = std::sync::Arc::clone(&live.exchange);
     let sid = live.sid;
     let answer = live.until(webhook::request(&exchange, sid, RequestKind::Media, &file, &Form::new())).await;
     match answer {
-        Ok(Ok(_)) => wait(live, live.exchange.config.timing.play).await,
+        Ok(Ok(_)) => Ok(exchange.config.timing.play),
         // A file above the limit for documents is still a file.
-        Ok(Err(failure)) if failure.code == 11750 => wait(live, live.exchange.config.timing.play).await,
+        Ok(Err(failure)) if failure.code == 11750 => Ok(exchange.config.timing.play),
         Ok(Err(failure)) => {
             live.exchange.notice(sid, failure.code, format!("<Play>: {}", failure.detail));
-            None
+            Ok(Duration::ZERO)
         }
-        Err(interrupt) => Some(interrupted(interrupt)),
+        Err(interrupt) => Err(interrupted(interrupt)),
     }
 }
 
@@ -131,7 +164,10 @@ async fn connect(live: &mut Live, connect: Connect) -> Option<Flow> {
             Some(Flow::Gone(action.filter(|_| after_hang_up)))
         }
         (StreamOutcome::Failed(_), None) if !after_failure => None,
-        (StreamOutcome::ServerClosed(_) | StreamOutcome::Failed(_), None) => action.map(Flow::Next),
+        // No document runs beside a two-way stream that could stop it.
+        (StreamOutcome::ServerClosed(_) | StreamOutcome::Failed(_) | StreamOutcome::Stopped, None) => {
+            action.map(Flow::Next)
+        }
     }
 }
 

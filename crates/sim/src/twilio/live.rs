@@ -17,6 +17,8 @@ use super::config::{Callee, Pickup};
 use super::document::{self, Flow};
 use super::exchange::Exchange;
 use super::fetch::{self, Fetched};
+use super::fork::Fork;
+use super::recording::Tape;
 use crate::phone::Caller;
 
 /// How long a callee's phone rings by default (Twilio: voice/api/call-resource).
@@ -84,6 +86,10 @@ pub(super) struct Live {
     /// The address of the current document, which relative URLs start from; none if REST gave it.
     pub(super) base: Option<Url>,
     pub(super) ends_at: Instant,
+    /// Streams that listen beside whatever the call does.
+    pub(super) forks: Vec<Fork>,
+    /// What the caller says, while it is being recorded.
+    pub(super) tape: Option<Tape>,
 }
 
 impl Live {
@@ -94,7 +100,17 @@ impl Live {
         caller: Caller,
         fallback: Option<Webhook>,
     ) -> Self {
-        Self { exchange, sid, commands, caller, fallback, base: None, ends_at: Instant::now() + TIME_LIMIT }
+        Self {
+            exchange,
+            sid,
+            commands,
+            caller,
+            fallback,
+            base: None,
+            ends_at: Instant::now() + TIME_LIMIT,
+            forks: Vec::new(),
+            tape: None,
+        }
     }
 
     /// An outbound call, from its place in the queue to its end.
@@ -245,8 +261,39 @@ impl Live {
         }
     }
 
+    /// The next key that the caller presses within this time, unless something interrupts.
+    pub(super) async fn key_within(&mut self, length: Duration) -> Result<Option<char>, Interrupt> {
+        let until = Instant::now() + length;
+        loop {
+            if let Some(key) = self.caller.take_key() {
+                return Ok(Some(key));
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            if let Some(interrupt) = self.pause(left.min(TICK)).await {
+                return Err(interrupt);
+            }
+        }
+    }
+
+    /// Hands the caller's words to whoever listens beside the call.
+    pub(super) fn spread_words(&mut self) {
+        for (at, audio) in self.caller.take_words() {
+            for fork in &self.forks {
+                fork.hear(&audio);
+            }
+            if let Some(tape) = &mut self.tape {
+                tape.hear(at, &audio);
+            }
+        }
+    }
+
     fn check(&mut self, now: Instant) -> Option<Interrupt> {
-        if self.caller.step(now, None) {
+        let hung_up = self.caller.step(now, None);
+        self.spread_words();
+        if hung_up {
             return Some(Interrupt::HungUp);
         }
         self.is_overdue(now).then_some(Interrupt::Ended)

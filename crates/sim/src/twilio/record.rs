@@ -50,8 +50,12 @@ pub struct CallRecord {
     pub documents: Vec<String>,
     /// Words that documents had it say.
     pub said: Vec<String>,
-    /// Its streams, in order.
+    /// Its two-way streams, in order.
     pub streams: Vec<StreamRecord>,
+    /// Its streams that only listened, in order.
+    pub one_way: Vec<OneWayRecord>,
+    /// What was recorded of the caller, in order.
+    pub recordings: Vec<Recording>,
     /// Errors and warnings in Twilio's numbers.
     pub notices: Vec<Notice>,
     /// What the person on the phone did.
@@ -98,7 +102,7 @@ pub enum RequestKind {
     Voice,
     /// For TwiML, because that failed.
     Fallback,
-    /// For TwiML, when a `<Connect>` or `<Dial>` ended.
+    /// For TwiML, when a verb with an action ended.
     Action,
     /// For a file to play.
     Media,
@@ -106,6 +110,8 @@ pub enum RequestKind {
     Status,
     /// To report a stream's life.
     StreamStatus,
+    /// To report a recording's life.
+    RecordingStatus,
 }
 
 /// How a request was answered.
@@ -160,6 +166,32 @@ impl fmt::Debug for StreamRecord {
     }
 }
 
+/// One stream that only listened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneWayRecord {
+    /// Its id.
+    pub sid: StreamSid,
+    /// The name that its document gave it.
+    pub name: Option<String>,
+    /// Why it ended, once it has.
+    pub outcome: Option<StreamOutcome>,
+}
+
+/// What was recorded of the caller.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Recording {
+    /// Its id, `RE…`.
+    pub sid: String,
+    /// Mu-law bytes at 8 kHz.
+    pub audio: Vec<u8>,
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recording").field("sid", &self.sid).field("bytes", &self.audio.len()).finish()
+    }
+}
+
 /// Why a stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamOutcome {
@@ -171,8 +203,10 @@ pub enum StreamOutcome {
     CallerHungUp,
     /// The call was sent elsewhere by REST.
     Redirected,
-    /// The call was ended by REST, or reached its time limit.
+    /// The call was over: its document's end, REST, its time limit.
     CallEnded,
+    /// A document stopped it; only a stream that listens can be stopped.
+    Stopped,
 }
 
 /// An error or a warning, with Twilio's number.
@@ -232,6 +266,8 @@ impl CallRecord {
             documents: Vec::new(),
             said: Vec::new(),
             streams: Vec::new(),
+            one_way: Vec::new(),
+            recordings: Vec::new(),
             notices: Vec::new(),
             performed: Vec::new(),
         }

@@ -23,15 +23,16 @@ use wire::twilio::twiml::Stream;
 
 use super::callback::stream_event;
 use super::config::SignedUrl;
+use super::exchange::Exchange;
 use super::live::{Interrupt, Live, Source, interrupt};
 use super::record::{StreamOutcome, StreamRecord, lock};
 use crate::phone::{Caller, DelayLine, Phone, PhoneConfig, PhoneOut};
 
 /// Messages that may wait for the socket: five seconds of audio. More is congestion.
-const OUTGOING_MAX: usize = 250;
+pub(super) const OUTGOING_MAX: usize = 250;
 
 /// How long the socket may take to let the last messages out.
-const FAREWELL: Duration = Duration::from_secs(1);
+pub(super) const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How a stream ended, and where the call goes if it was sent elsewhere.
 pub(super) struct StreamEnd {
@@ -81,13 +82,7 @@ pub(super) async fn run(live: &mut Live, stream: &Stream) -> StreamEnd {
     };
 
     exchange.stream_ended(live.sid, sid, end.outcome);
-    let error = match end.outcome {
-        StreamOutcome::Failed(code) => Some(code),
-        // A clean close is one without an error, unless the switch says that Twilio reports it all the same.
-        StreamOutcome::ServerClosed(Some(1000)) if !exchange.config.unknowns.clean_close_is_an_error => None,
-        StreamOutcome::ServerClosed(_) => Some(31921),
-        StreamOutcome::CallerHungUp | StreamOutcome::Redirected | StreamOutcome::CallEnded => None,
-    };
+    let error = error_of(&exchange, end.outcome);
     for violation in lock(&phone).violations().iter().filter(|violation| violation.raised) {
         exchange.notice(live.sid, u32::from(violation.code), format!("a message {}", violation.detail));
     }
@@ -102,10 +97,23 @@ pub(super) async fn run(live: &mut Live, stream: &Stream) -> StreamEnd {
     end
 }
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+/// The number with which an end is reported; none if it was as it should be.
+pub(super) fn error_of(exchange: &Exchange, outcome: StreamOutcome) -> Option<u32> {
+    match outcome {
+        StreamOutcome::Failed(code) => Some(code),
+        // A clean close is one without an error, unless the switch says that Twilio reports it all the same.
+        StreamOutcome::ServerClosed(Some(1000)) if !exchange.config.unknowns.clean_close_is_an_error => None,
+        StreamOutcome::ServerClosed(_) => Some(31921),
+        StreamOutcome::CallerHungUp | StreamOutcome::Redirected | StreamOutcome::CallEnded | StreamOutcome::Stopped => {
+            None
+        }
+    }
+}
+
+pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Opens the socket, or says with which of Twilio's numbers it could not be.
-async fn connect(stream: &Stream, auth_token: &str, signed_as: SignedUrl) -> Result<Socket, u32> {
+pub(super) async fn connect(stream: &Stream, auth_token: &str, signed_as: SignedUrl) -> Result<Socket, u32> {
     // The reader has already cut the query off and checked scheme and host.
     let url = stream.url.as_str();
     let mut request: Request<()> = url.into_client_request().map_err(|_| 31923_u32)?;
@@ -146,7 +154,7 @@ fn refusal(error: &Error) -> u32 {
 }
 
 /// What Twilio calls it.
-fn title(code: u32) -> &'static str {
+pub(super) fn title(code: u32) -> &'static str {
     match code {
         31901 => "no answer to the connect",
         31902 => "connection refused",
@@ -254,6 +262,7 @@ fn over(live: &mut Live, phone: &mut Phone, now: Instant) -> Option<Interrupt> {
     if caller.performed().len() > acts_before {
         live.exchange.event(live.sid, format!("caller  step {}", caller.performed().len()));
     }
+    live.spread_words();
     if hung_up {
         return Some(Interrupt::HungUp);
     }

@@ -158,7 +158,7 @@ fn shows_token(exchange: &Exchange, kind: RequestKind) -> bool {
         RequestKind::Voice | RequestKind::Fallback | RequestKind::Action => {
             exchange.config.unknowns.idempotency_on_voice
         }
-        RequestKind::Status | RequestKind::StreamStatus => true,
+        RequestKind::Status | RequestKind::StreamStatus | RequestKind::RecordingStatus => true,
         RequestKind::Media => false,
     }
 }

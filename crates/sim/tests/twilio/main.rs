@@ -5,6 +5,7 @@
 mod rest;
 mod server;
 mod streams;
+mod verbs;
 mod webhooks;
 
 use std::time::Duration;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 use server::*;
-use sim::phone::{CallerScript, MarkEnd};
+use sim::phone::{Act, CallerScript, Cue, MarkEnd};
 use sim::twilio::{
     CallbackFaults, Callee, Faults, Pickup, RequestAnswer, RequestKind, RestFault, StreamOutcome, Twilio, WebhookFaults,
 };

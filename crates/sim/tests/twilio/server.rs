@@ -47,6 +47,8 @@ pub(crate) struct Desk {
     pub(crate) replies: Mutex<Vec<(String, VecDeque<Reply>)>>,
     pub(crate) seen: Mutex<Vec<Seen>>,
     pub(crate) forged: Mutex<Vec<String>>,
+    /// Track and payload of every frame on streams of the mode `listen`.
+    pub(crate) listened: Mutex<Vec<(String, Vec<u8>)>>,
     pub(crate) refuse_upgrade: Mutex<bool>,
     pub(crate) port: Mutex<u16>,
 }
@@ -160,12 +162,12 @@ pub(crate) async fn media(
     if *desk.refuse_upgrade.lock().unwrap() {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
-    upgrade.on_upgrade(move |socket| converse(socket, mode))
+    upgrade.on_upgrade(move |socket| converse(desk, socket, mode))
 }
 
 /// `echo` plays back what it hears, with a mark; `close` closes after five frames, `die` breaks off; `wrong` breaks the
-/// protocol.
-pub(crate) async fn converse(mut socket: WebSocket, mode: String) {
+/// protocol; `listen` keeps what it hears.
+pub(crate) async fn converse(desk: Arc<Desk>, mut socket: WebSocket, mode: String) {
     let mut stream_sid = None;
     let mut frames = 0;
     while let Some(Ok(message)) = socket.recv().await {
@@ -192,6 +194,7 @@ pub(crate) async fn converse(mut socket: WebSocket, mode: String) {
                         socket.send(Message::Close(Some(frame))).await.unwrap();
                     }
                     "die" if frames == 5 => return,
+                    "listen" => desk.listened.lock().unwrap().push((format!("{:?}", media.track), payload)),
                     "wrong" if frames == 1 => {
                         socket.send(Message::Text("{\"event\":\"nonsense\"}".into())).await.unwrap();
                         socket.send(Message::Binary(vec![1].into())).await.unwrap();

@@ -1,7 +1,7 @@
 //! The messages Twilio sends on a stream, for the simulated Twilio.
 //!
 //! [`Phone`] keeps the two counters that Twilio keeps, so that sequence and chunk numbers are right by construction:
-//! one sequence over everything from `start` on, one chunk count over the audio. Counters and timestamps are strings
+//! one sequence over everything from `start` on, one chunk count over the audio of a track. Counters and timestamps are strings
 //! of digits, as on the real wire. The order of messages is the caller's to keep.
 
 use std::collections::BTreeMap;
@@ -12,8 +12,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::outbound::write_json_string;
 use crate::twilio::sid::{AccountSid, CallSid, StreamSid};
+use crate::twilio::twiml::read::Track;
 
-/// Twilio's end of a two-way stream. Every method appends one message to `out`.
+/// Twilio's end of a stream. Every method appends one message to `out`. A two-way stream carries the inbound track alone.
 #[derive(Debug, Clone)]
 pub struct Phone {
     stream_sid: StreamSid,
@@ -21,12 +22,13 @@ pub struct Phone {
     call_sid: CallSid,
     sequence_number: u64,
     chunk: u64,
+    outbound_chunk: u64,
 }
 
 impl Phone {
     /// A stream that has sent nothing yet.
     pub fn new(stream_sid: StreamSid, account_sid: AccountSid, call_sid: CallSid) -> Self {
-        Self { stream_sid, account_sid, call_sid, sequence_number: 0, chunk: 0 }
+        Self { stream_sid, account_sid, call_sid, sequence_number: 0, chunk: 0, outbound_chunk: 0 }
     }
 
     /// The stream.
@@ -39,14 +41,23 @@ impl Phone {
         out.push_str(r#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#);
     }
 
-    /// The second message.
+    /// The second message of a two-way stream.
     pub fn start(&mut self, custom_parameters: &BTreeMap<String, String>, out: &mut String) {
+        self.start_of(&[Track::Inbound], custom_parameters, out);
+    }
+
+    /// The second message, of a stream with these tracks.
+    pub fn start_of(&mut self, tracks: &[Track], custom_parameters: &BTreeMap<String, String>, out: &mut String) {
         self.head("start", out);
+        let tracks: Vec<String> = tracks.iter().map(|track| format!("\"{}\"", track.as_str())).collect();
         put(
             out,
             format_args!(
-                r#","start":{{"accountSid":"{}","streamSid":"{}","callSid":"{}","tracks":["inbound"],"#,
-                self.account_sid, self.stream_sid, self.call_sid
+                r#","start":{{"accountSid":"{}","streamSid":"{}","callSid":"{}","tracks":[{}],"#,
+                self.account_sid,
+                self.stream_sid,
+                self.call_sid,
+                tracks.join(",")
             ),
         );
         out.push_str(r#""mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1},"#);
@@ -65,9 +76,19 @@ impl Phone {
 
     /// Caller audio as mu-law bytes, `timestamp_ms` after the start of the stream.
     pub fn media(&mut self, timestamp_ms: u64, payload: &[u8], out: &mut String) {
-        self.chunk += 1;
+        self.media_of(Track::Inbound, timestamp_ms, payload, out);
+    }
+
+    /// Audio of one track as mu-law bytes, `timestamp_ms` after the start of the stream.
+    pub fn media_of(&mut self, track: Track, timestamp_ms: u64, payload: &[u8], out: &mut String) {
+        let chunk = match track {
+            Track::Inbound => &mut self.chunk,
+            Track::Outbound => &mut self.outbound_chunk,
+        };
+        *chunk += 1;
+        let (chunk, track) = (*chunk, track.as_str());
         self.head("media", out);
-        put(out, format_args!(r#","media":{{"track":"inbound","chunk":"{}","timestamp":"{timestamp_ms}""#, self.chunk));
+        put(out, format_args!(r#","media":{{"track":"{track}","chunk":"{chunk}","timestamp":"{timestamp_ms}""#));
         out.push_str(r#","payload":""#);
         STANDARD.encode_string(payload, out);
         out.push_str("\"}");

@@ -1,12 +1,14 @@
-//! Reading TwiML as Twilio would, for the simulated Twilio: into the verbs the writer knows, with Twilio's numbers for
-//! what is wrong.
+//! Reading TwiML as Twilio would, for the simulated Twilio: into the verbs the writer knows and a few more that the
+//! simulation carries out, with Twilio's numbers for what is wrong.
 //!
 //! What cannot be parsed is refused whole (12100). An unknown element or attribute is a warning and is skipped (12200).
-//! A verb that Twilio knows and we do not write comes back as [`Instruction::Unsupported`], by name. Attributes that
+//! A verb that Twilio knows and nobody here carries out comes back as [`Instruction::Unsupported`], by name. Attributes that
 //! Twilio knows and our types do not hold are accepted without effect, as is markup inside spoken text.
 //!
 //! Not checked here: whether URLs answer, and whether numbers exist.
 
+mod input;
+mod one_way;
 mod schema;
 mod xml;
 
@@ -14,6 +16,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use thiserror::Error;
+
+pub use self::input::{Gather, Record, RecordingEvent};
+pub use self::one_way::{OneWay, Track};
 
 use self::schema::{Kind, attributes_of, kind_of_noun, kind_of_verb};
 use self::xml::Element;
@@ -34,7 +39,18 @@ pub struct Document {
 pub enum Instruction {
     /// A verb that we write.
     Verb(Verb),
-    /// A verb, or a noun inside one, that Twilio knows and we do not write: `Gather`, `Connect/ConversationRelay`.
+    /// Collect keys.
+    Gather(Gather),
+    /// Record the caller.
+    Record(Record),
+    /// Begin a stream that listens, and go on.
+    Start(OneWay),
+    /// End it.
+    Stop {
+        /// The name that the stream was given.
+        name: String,
+    },
+    /// A verb, or a noun inside one, that Twilio knows and nobody here carries out: `Enqueue`, `Connect/ConversationRelay`.
     Unsupported(String),
 }
 
@@ -113,6 +129,16 @@ impl Reader {
                 self.dial(element);
                 return Ok(());
             }
+            "Gather" => return self.gather(element),
+            "Record" => {
+                self.record(element);
+                return Ok(());
+            }
+            "Start" => return self.start(element),
+            "Stop" => {
+                self.stop(element);
+                return Ok(());
+            }
             "Say" => Verb::Say(Say {
                 text: element.all_text(),
                 voice: text(element, "voice"),
@@ -139,15 +165,15 @@ impl Reader {
         let Some(noun) = self.noun(element, "Connect") else {
             return Ok(());
         };
+        if let Some(track) = text(noun, "track").filter(|track| track != "inbound_track") {
+            return Err(fault(31941, format!("track {track:?} on a two-way stream")));
+        }
         let connect = Connect { action: self.webhook(element, "action", "method"), stream: self.stream(noun)? };
         self.document.instructions.push(Instruction::Verb(Verb::Connect(connect)));
         Ok(())
     }
 
     fn stream(&mut self, element: &Element) -> Result<Stream, TwimlError> {
-        if let Some(track) = text(element, "track").filter(|track| track != "inbound_track") {
-            return Err(fault(31941, format!("track {track:?} on a two-way stream")));
-        }
         let mut parameters = Vec::new();
         for child in element.children() {
             if child.name != "Parameter" {

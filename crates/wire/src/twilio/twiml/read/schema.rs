@@ -1,11 +1,11 @@
-//! Which elements and attributes Twilio knows (as its own libraries can write them), and which of them we write.
+//! Which elements and attributes Twilio knows (as its own libraries can write them), and which of them are read.
 
 /// What an element is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// We write it.
+    /// It is read into a type.
     Supported,
-    /// Twilio knows it; we do not write it.
+    /// Twilio knows it; it is only named.
     Unsupported,
     /// Nobody knows it.
     Unknown,
@@ -13,16 +13,16 @@ pub(super) enum Kind {
 
 pub(super) fn kind_of_verb(name: &str) -> Kind {
     match name {
-        "Connect" | "Dial" | "Hangup" | "Pause" | "Play" | "Redirect" | "Reject" | "Say" => Kind::Supported,
-        "Echo" | "Enqueue" | "Gather" | "Leave" | "Pay" | "Prompt" | "Queue" | "Record" | "Refer" | "Sms" | "Start"
-        | "Stop" => Kind::Unsupported,
+        "Connect" | "Dial" | "Gather" | "Hangup" | "Pause" | "Play" | "Record" | "Redirect" | "Reject" | "Say"
+        | "Start" | "Stop" => Kind::Supported,
+        "Echo" | "Enqueue" | "Leave" | "Pay" | "Prompt" | "Queue" | "Refer" | "Sms" => Kind::Unsupported,
         _ => Kind::Unknown,
     }
 }
 
 pub(super) fn kind_of_noun(verb: &str, name: &str) -> Kind {
     match (verb, name) {
-        ("Connect", "Stream") | ("Dial", "Number") => Kind::Supported,
+        ("Connect" | "Start" | "Stop", "Stream") | ("Dial", "Number") => Kind::Supported,
         (
             "Connect",
             "AiSession"
@@ -33,6 +33,7 @@ pub(super) fn kind_of_noun(verb: &str, name: &str) -> Kind {
             | "Room"
             | "VirtualAgent",
         )
+        | ("Start" | "Stop", "Recording" | "Siprec" | "Transcription")
         | ("Dial", "Application" | "Client" | "Conference" | "Queue" | "Sim" | "Sip" | "WhatsApp") => Kind::Unsupported,
         _ => Kind::Unknown,
     }
@@ -40,7 +41,7 @@ pub(super) fn kind_of_noun(verb: &str, name: &str) -> Kind {
 
 pub(super) fn attributes_of(name: &str) -> &'static [&'static str] {
     match name {
-        "Connect" => &["action", "method"],
+        "Connect" | "Start" => &["action", "method"],
         "Stream" => &[
             "url",
             "name",
@@ -57,6 +58,41 @@ pub(super) fn attributes_of(name: &str) -> &'static [&'static str] {
         "Pause" => &["length"],
         "Redirect" => &["method"],
         "Reject" => &["reason"],
+        "Gather" => &[
+            "input",
+            "action",
+            "method",
+            "timeout",
+            "speechTimeout",
+            "maxSpeechTime",
+            "profanityFilter",
+            "finishOnKey",
+            "numDigits",
+            "partialResultCallback",
+            "partialResultCallbackMethod",
+            "language",
+            "hints",
+            "bargeIn",
+            "debug",
+            "actionOnEmptyResult",
+            "speechModel",
+            "enhanced",
+        ],
+        "Record" => &[
+            "action",
+            "method",
+            "timeout",
+            "finishOnKey",
+            "maxLength",
+            "playBeep",
+            "trim",
+            "recordingStatusCallback",
+            "recordingStatusCallbackMethod",
+            "recordingStatusCallbackEvent",
+            "transcribe",
+            "transcribeCallback",
+            "recordingConfigurationId",
+        ],
         "Dial" => &[
             "action",
             "method",
@@ -95,7 +131,7 @@ pub(super) fn attributes_of(name: &str) -> &'static [&'static str] {
             "amdStatusCallback",
             "amdStatusCallbackMethod",
         ],
-        // `Response` and `Hangup` have none, and an unknown element is reported for itself.
+        // `Response`, `Stop` and `Hangup` have none, and an unknown element is reported for itself.
         _ => &[],
     }
 }

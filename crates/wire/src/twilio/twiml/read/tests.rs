@@ -65,13 +65,70 @@ fn the_unknown_is_warned_of_and_skipped() {
 #[test]
 fn what_twilio_knows_and_we_do_not_write_is_named() {
     let document = body(
-        "<Start><Stream url='wss://h/'/></Start><Gather numDigits='1'/><Stop/><Record/><Play digits='1w2'/>\
+        "<Start><Siprec/></Start><Enqueue>q</Enqueue><Stop><Transcription/></Stop><Play digits='1w2'/>\
          <Connect><ConversationRelay url='wss://h/'/></Connect><Dial><Conference>room</Conference></Dial>",
     )
     .unwrap();
-    let names = ["Start", "Gather", "Stop", "Record", "Play digits", "Connect/ConversationRelay", "Dial/Conference"];
+    let names = [
+        "Start/Siprec",
+        "Enqueue",
+        "Stop/Transcription",
+        "Play digits",
+        "Connect/ConversationRelay",
+        "Dial/Conference",
+    ];
     assert_eq!(document.instructions, names.map(|name| Instruction::Unsupported(name.into())));
     assert_eq!(document.warnings, []);
+}
+
+#[test]
+fn what_takes_from_the_caller_has_twilios_defaults() {
+    let document = body("<Gather/><Record/>").unwrap();
+    assert_eq!(document.warnings, []);
+    let [Instruction::Gather(gather), Instruction::Record(record)] = &document.instructions[..] else {
+        panic!("{document:?}")
+    };
+    assert_eq!((gather.keys, gather.speech, gather.timeout.as_secs()), (true, false, 5));
+    assert_eq!((gather.finish_on, gather.digits_max, gather.action_on_empty), (Some('#'), None, false));
+    assert_eq!((record.timeout.as_secs(), record.length_max.as_secs(), record.trimmed), (5, 3_600, true));
+    assert_eq!(record.finish_on, "1234567890*#");
+    assert_eq!(record.status_events, [RecordingEvent::Completed]);
+}
+
+#[test]
+fn what_takes_from_the_caller_is_read_with_its_prompts_and_its_mistakes() {
+    let document = body(
+        "<Gather input='speech dtmf' finishOnKey='' numDigits='0' timeout='9' colour='red'><Say>Hi</Say><Pause/><Dial/>         </Gather><Record finishOnKey='x' trim='do-not-trim' recordingStatusCallbackEvent='completed gone'/>",
+    )
+    .unwrap();
+    let [Instruction::Gather(gather), Instruction::Record(record)] = &document.instructions[..] else {
+        panic!("{document:?}")
+    };
+    assert_eq!((gather.keys, gather.speech, gather.finish_on, gather.digits_max), (true, true, None, None));
+    let prompts = [Verb::Say(Say::new("Hi")), Verb::Pause { length: Duration::from_secs(1) }];
+    assert_eq!((gather.prompts.as_slice(), gather.timeout.as_secs()), (&prompts[..], 9));
+    assert_eq!((record.finish_on.as_str(), record.trimmed), ("1234567890*#", false));
+    assert_eq!(document.warnings.len(), 5, "{:?}", document.warnings);
+}
+
+#[test]
+fn a_one_way_stream_takes_either_side_and_is_stopped_by_name() {
+    let document = body(
+        "<Start><Stream url='wss://h/s' name='a' track='both_tracks'/></Start><Start><Stream url='wss://h/s'/></Start>         <Stop><Stream name='a'/></Stop><Stop><Stream/></Stop><Start><Say>no</Say></Start>",
+    )
+    .unwrap();
+    let [Instruction::Start(first), Instruction::Start(second), Instruction::Stop { name }] =
+        &document.instructions[..]
+    else {
+        panic!("{document:?}")
+    };
+    assert_eq!(
+        (first.tracks.as_slice(), second.tracks.as_slice()),
+        (&[Track::Inbound, Track::Outbound][..], &[Track::Inbound][..])
+    );
+    assert_eq!(name, "a");
+    assert_eq!(document.warnings.iter().map(|warning| warning.code).collect::<Vec<_>>(), [12200, 14300]);
+    assert_eq!(body("<Start><Stream url='wss://h/s' track='up'/></Start>").unwrap_err().code, 31941);
 }
 
 #[test]
