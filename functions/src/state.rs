@@ -164,6 +164,7 @@ impl ApiState {
         bell: Bell,
         boundaries: Boundaries,
     ) -> Self {
+        agents.place(config.installation);
         let mut origins = vec![config.public.origin().to_owned()];
         origins.extend(config.local_origins);
         Self(Arc::new(ApiInner {
