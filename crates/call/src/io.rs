@@ -138,7 +138,8 @@ pub enum Command {
         /// All of them: they replace the agent's.
         instructions: String,
     },
-    /// This node is going down: hand the call over between turns, at the latest after so many milliseconds.
+    /// This node is going down: the call may end by itself; towards the end of this time it is handed over between turns, and
+    /// at the latest then.
     Drain {
         /// From now.
         within_ms: u64,
@@ -152,8 +153,14 @@ pub struct ToolRequest {
     pub id: String,
     /// Which tool.
     pub name: String,
-    /// Its arguments, a JSON text.
-    pub arguments: String,
+    /// The same for a request that is made again after an engine was lost: who has answered it need not do it again.
+    pub key: String,
+    /// Where it is asked.
+    pub url: String,
+    /// The agent that asks.
+    pub agent: String,
+    /// Its arguments, which fit the tool's schema.
+    pub arguments: serde_json::Map<String, serde_json::Value>,
     /// An answer after this comes too late.
     pub deadline: Instant,
 }

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use call::CallId;
-use call::agent::{Agent, AgentBook};
+use call::agent::{Agent, AgentBook, EngineKind};
 use clients::{Credentials, Twilio};
 use embedded::Embedded;
 use functions::agents::Agents;
@@ -54,6 +54,10 @@ pub(crate) struct Plan {
     pub(crate) boundaries: Boundaries,
     pub(crate) per_number: (u32, u32),
     pub(crate) agent: &'static str,
+    /// Whether the agents are those of the store, where none is at first.
+    pub(crate) stored: bool,
+    /// The engines with credentials, where that is known.
+    pub(crate) engines: Option<Vec<EngineKind>>,
 }
 
 impl Default for Plan {
@@ -65,6 +69,8 @@ impl Default for Plan {
             boundaries: Boundaries::default(),
             per_number: (1_000, 1_000),
             agent: "default = true\nengines = [\"hume\"]\ninstructions = \"Be kind.\"\ngreeting = \"Hello.\"\n",
+            stored: false,
+            engines: None,
         }
     }
 }
@@ -97,7 +103,8 @@ impl World {
         let client = Twilio::new(base, ACCOUNT.parse().unwrap(), Credentials::AuthToken(TOKEN.into())).unwrap();
         let client = client.with_timeout(Duration::from_millis(400));
         let agent = Agent::parse("front", plan.agent).unwrap();
-        let agents = Agents::fixed(AgentBook::new([agent]).unwrap());
+        let agents =
+            if plan.stored { Agents::in_store(store.clone()) } else { Agents::fixed(AgentBook::new([agent]).unwrap()) };
         let counters = Counters::default();
 
         let tokens = [("ada", Role::Admin), ("olga", Role::Operator), ("vic", Role::Viewer)];
@@ -122,6 +129,7 @@ impl World {
         let fallback = FallbackConfig::read(&mut lookup).unwrap();
         let mut api = ApiConfig::read(&mut lookup).unwrap();
         (api.calls_max, api.calls_per_second) = (plan.calls_max, plan.calls_per_second);
+        api.installation.engines = plan.engines;
         let app = all(All {
             voice: VoiceState::new(voice, store.clone(), agents.clone(), &counters, bell.clone()),
             fallback: FallbackState::new(fallback, &counters),

@@ -92,6 +92,7 @@ impl World {
                 openai: None,
                 cascade: None,
             },
+            tools: media_node::ToolAccess::default(),
             data_dir: self.data_dir(),
             drain_within: Duration::from_secs(5),
             capacity: 100,

@@ -216,7 +216,7 @@ impl Agent {
             openai: self.openai.clone(),
             cascade: self.cascade.clone(),
             turn_taking: self.turn_taking.clone(),
-            tools: self.tools.clone(),
+            tools: self.tools.iter().map(Tool::for_call).collect(),
             limits: self.limits.clone(),
         };
         problems.extend(script.text_problems());
