@@ -150,6 +150,7 @@ impl<'s> Live<'s> {
             | Kind::ToolAnswered { .. }
             | Kind::Commanded { .. }
             | Kind::NextStep { .. }
+            | Kind::ChatReported { .. }
             | Kind::Measured(_)
             | Kind::StreamEnded { .. } => {}
         }
@@ -351,6 +352,7 @@ fn event(entry: &Entry) -> Option<String> {
         | Kind::Turn(_)
         | Kind::Commanded { .. }
         | Kind::NextStep { .. }
+        | Kind::ChatReported { .. }
         | Kind::Measured(_)
         | Kind::StreamEnded { .. } => None,
     }

@@ -13,6 +13,8 @@ use toml::de::{DeTable, DeValue};
 use super::check::allowed;
 use super::section::{Reader, Section, wrong_type};
 use super::template::Place;
+use crate::outcome::OutcomeSettings;
+
 use super::{Agent, AgentLimits, EngineKind, HumeSettings, OpenAiSettings, PrepareAt, Tool, TurnTaking, UsedAt};
 
 /// The longest agent file, in bytes: instructions, twenty tools and generous comments.
@@ -127,6 +129,7 @@ impl<'i> Reader<'i> {
             turn_taking: root.turn_taking(),
             tools: root.tools(),
             limits: root.limits(),
+            outcome: root.outcome(),
             used_at,
         };
         root.no_others();
@@ -171,10 +174,14 @@ impl<'i> Section<'_, 'i> {
     }
 
     fn variables(&mut self) -> BTreeMap<String, String> {
+        self.section("variables").map(Section::named_texts).unwrap_or_default()
+    }
+
+    /// A table whose names are the file's own, each with a text.
+    fn named_texts(self) -> BTreeMap<String, String> {
         let mut values = BTreeMap::new();
-        let Some(section) = self.section("variables") else { return values };
-        for (name, value) in section.table {
-            let path = format!("variables.{}", name.get_ref());
+        for (name, value) in self.table {
+            let path = format!("{}.{}", self.path, name.get_ref());
             let line = self.reader.line(name.span().start);
             self.reader.lines.insert(path.clone(), line);
             match value.get_ref().as_str() {
@@ -226,6 +233,15 @@ impl<'i> Section<'_, 'i> {
         };
         section.no_others();
         limits
+    }
+
+    fn outcome(&mut self) -> OutcomeSettings {
+        let default = OutcomeSettings::default();
+        let Some(mut section) = self.section("outcome") else { return default };
+        let goal = section.text("goal").unwrap_or(default.goal);
+        let fields = section.section("fields").map_or(default.fields, |fields| fields.named_texts());
+        section.no_others();
+        OutcomeSettings { goal, fields }
     }
 
     fn tools(&mut self) -> Vec<Tool> {

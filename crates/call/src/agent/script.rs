@@ -10,6 +10,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::template::{self, BUILT_IN_VARIABLES, Piece, Place};
+use crate::outcome::OutcomeSettings;
+
 use super::{Agent, AgentLimits, EngineKind, HumeSettings, OpenAiSettings, PrepareAt, Tool, TurnTaking};
 
 /// The longest value of a variable, in characters: a paragraph about a customer fits, a document does not.
@@ -56,6 +58,9 @@ pub struct Script {
     pub tools: Vec<Tool>,
     /// How long things may take.
     pub limits: AgentLimits,
+    /// What is asked of the transcript after the call.
+    #[serde(default)]
+    pub outcome: OutcomeSettings,
 }
 
 mod millis {
@@ -197,6 +202,7 @@ impl Agent {
             turn_taking: self.turn_taking.clone(),
             tools: self.tools.clone(),
             limits: self.limits.clone(),
+            outcome: self.outcome.clone(),
         };
         problems.extend(script.text_problems());
         if problems.is_empty() { Ok(script) } else { Err(ScriptError { agent: self.name.clone(), problems }) }

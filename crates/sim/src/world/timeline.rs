@@ -91,6 +91,7 @@ fn of_entry(kind: &Kind) -> Option<String> {
         Kind::Prepared { .. }
         | Kind::StreamStarted { .. }
         | Kind::EngineError { .. }
+        | Kind::ChatReported { .. }
         | Kind::NextStep { .. }
         | Kind::Measured(_) => return None,
     })
