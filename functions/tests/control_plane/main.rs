@@ -4,8 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod door;
+mod histories;
 mod log;
 mod next;
+mod outcomes;
 mod placing;
 mod reading;
 mod services;
