@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use store::{CallRecord, Direction, ListQuery, Moment, Outcome, Status, WorkKind};
 
 use crate::door::{Admin, Api, Query, Viewer};
+use crate::outcome::Judged;
 use crate::problem::{FieldError, Problem};
 use crate::status::moment;
 
@@ -181,8 +182,10 @@ pub(crate) async fn list(api: Api<Viewer>, Query(query): Query<ListCalls>) -> Re
     Ok(Json(Page { calls: page.calls, next_cursor: page.next_cursor }))
 }
 
-pub(crate) async fn show(api: Api<Viewer>, Path(id): Path<String>) -> Result<Json<CallRecord>, Problem> {
-    Ok(Json(api.store.call(call_id(&id)?).await?))
+pub(crate) async fn show(api: Api<Viewer>, Path(id): Path<String>) -> Result<Json<Judged>, Problem> {
+    let call = api.store.call(call_id(&id)?).await?;
+    let analysis = api.store.analysis(call.id).await?;
+    Ok(Json(Judged { call, analysis }))
 }
 
 /// Erases a call that is over. The worker does it; asking again is harmless.

@@ -3,6 +3,8 @@
 //! All that is wrong is reported at once, each with what to do about it. Secrets do not print. What a process that
 //! cannot be configured does (exit code 2) is its caller's.
 
+mod hume;
+mod judge;
 mod lookup;
 
 use std::time::Duration;
@@ -18,6 +20,7 @@ use crate::door::{ApiTokens, Quotas, SessionKeys};
 use crate::guard::{Guard, country_of};
 use crate::public_url::PublicUrl;
 
+pub use hume::hume;
 pub use lookup::{ConfigError, ConfigProblem, Lookup};
 
 /// What a Lambda can answer at once is 6 MB, and Base64 takes a third of it.

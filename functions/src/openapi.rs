@@ -141,6 +141,15 @@ const OPERATIONS: &[Operation] = &[
         body: Some("Instructions"),
         ..STEER
     },
+    Operation {
+        method: "put",
+        path: "/v1/calls/{id}/outcome",
+        summary: "Correct the outcome of a call that is over. The judge's verdict stays beside the correction.",
+        body: Some("Correct"),
+        answer: (200, JSON, Some("Call")),
+        ..STEER
+    },
+    Operation { path: "/v1/calls/{id}/analyze", summary: "Have a call that is over judged again.", ..STEER },
     Operation { path: "/v1/agents", summary: "The agents.", ..READ },
     Operation { path: "/v1/agents/{name}", summary: "An agent.", ..READ },
     Operation {
@@ -269,6 +278,23 @@ fn schemas() -> Value {
             "created_at": time, "answered_at": or_null("string"), "ended_at": or_null("string"),
             "duration_s": or_null("integer"), "outcome": or_null("string"), "epoch": whole,
             "recording": or_null("string"), "simulated": { "type": "boolean" },
+            "analysis": { "anyOf": [reference("Analysis"), { "type": "null" }] },
+        })),
+        "Analysis": object(&["judgement", "correction"], json!({
+            "judgement": { "anyOf": [object(
+                &["outcome", "confidence", "evidence", "evidence_turn", "evidence_found", "fields", "reason", "model", "judged_at"],
+                json!({
+                    "outcome": words(&["yes", "no", "unclear"]), "confidence": { "type": "number", "minimum": 0, "maximum": 1 },
+                    "evidence": or_null("string"), "evidence_turn": or_null("integer"), "evidence_found": { "type": "boolean" },
+                    "fields": { "type": "object", "additionalProperties": text }, "reason": text, "model": text, "judged_at": time,
+                }),
+            ), { "type": "null" }] },
+            "correction": { "anyOf": [object(&["outcome", "note", "by", "at"], json!({
+                "outcome": words(&["yes", "no", "unclear"]), "note": or_null("string"), "by": text, "at": time,
+            })), { "type": "null" }] },
+        })),
+        "Correct": object(&["outcome"], json!({
+            "outcome": words(&["yes", "no", "unclear"]), "note": or_null("string"),
         })),
         "CallPage": object(&["calls", "next_cursor"], json!({
             "calls": { "type": "array", "items": reference("Call") }, "next_cursor": or_null("string"),
@@ -276,7 +302,11 @@ fn schemas() -> Value {
         "Turn": object(&["n", "speaker", "text", "heard_text", "start_ms", "end_ms", "heard_ms", "interrupted"], json!({
             "n": whole, "speaker": words(&["caller", "agent"]), "text": text, "heard_text": text,
             "start_ms": whole, "end_ms": whole, "heard_ms": whole, "interrupted": { "type": "boolean" },
-            "engine": or_null("string"),
+            "engine": or_null("string"), "approximate": { "type": "boolean" },
+            "expressions": { "type": "array", "items": object(&["name", "score"], json!({
+                "name": text, "score": { "type": "number" },
+            })) },
+            "source": words(&["heard", "engine_history"]),
         })),
         "Transcript": object(&["call", "turns"], json!({
             "call": text, "turns": { "type": "array", "items": reference("Turn") },

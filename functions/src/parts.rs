@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use call::journal::{Entry, Turn};
+use call::resume::Conversation;
 use http::header::{ACCEPT, ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,24 @@ pub(crate) struct Format {
 #[derive(Debug, Serialize)]
 struct Transcript {
     call: call::CallId,
-    turns: Vec<Turn>,
+    turns: Vec<ShownTurn>,
+}
+
+/// A turn, and where it is known from.
+#[derive(Debug, Serialize)]
+struct ShownTurn {
+    #[serde(flatten)]
+    turn: Turn,
+    /// `heard`: a node wrote it down as it was said. `engine_history`: the engine remembers it, and nobody heard it.
+    source: &'static str,
+}
+
+impl Transcript {
+    fn new(call: call::CallId, conversation: Conversation) -> Self {
+        let Conversation { history, from_memory, .. } = conversation;
+        let source = |turn: &Turn| if from_memory.contains(&turn.n) { "engine_history" } else { "heard" };
+        Self { call, turns: history.into_iter().map(|turn| ShownTurn { source: source(&turn), turn }).collect() }
+    }
 }
 
 pub(crate) async fn transcript(
@@ -46,11 +64,12 @@ pub(crate) async fn transcript(
         None if accept.contains("text/plain") => "txt",
         None => "json",
     };
-    let turns = conversation(&api.store, call.id).await?.history;
+    let conversation = conversation(&api.store, call.id).await?;
+    let turns = &conversation.history;
     match format {
-        "json" => Ok(Json(Transcript { call: call.id, turns }).into_response()),
-        "txt" => Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], as_text(&turns)).into_response()),
-        "vtt" => Ok(([(CONTENT_TYPE, "text/vtt; charset=utf-8")], as_vtt(&turns)).into_response()),
+        "json" => Ok(Json(Transcript::new(call.id, conversation)).into_response()),
+        "txt" => Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], as_text(turns)).into_response()),
+        "vtt" => Ok(([(CONTENT_TYPE, "text/vtt; charset=utf-8")], as_vtt(turns)).into_response()),
         _ => Err(Problem::invalid("format", "it must be one of json, txt, vtt")),
     }
 }

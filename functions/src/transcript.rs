@@ -23,11 +23,18 @@ pub(crate) fn as_text(turns: &[Turn]) -> String {
 /// WebVTT, with a voice for each speaker.
 pub(crate) fn as_vtt(turns: &[Turn]) -> String {
     let mut text = String::from("WEBVTT\n");
-    for turn in turns.iter().filter(|turn| !heard(turn).is_empty()) {
+    let mut cues: Vec<&Turn> = turns.iter().filter(|turn| !heard(turn).trim().is_empty()).collect();
+    // A cue may overlap the one before, and must not begin before it (WebVTT, 4.1). Who talks over somebody may be written
+    // down first.
+    cues.sort_by_key(|turn| turn.start_ms);
+    for turn in cues {
         let end = turn.end_ms.max(turn.start_ms + CUE_MS_MIN);
         // A line break inside a cue would begin another one.
-        let words =
-            heard(turn).replace(['\r', '\n'], " ").replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        let words = heard(turn)
+            .replace(|c: char| c.is_control(), " ")
+            .replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;");
         let (from, to) = (timestamp(turn.start_ms), timestamp(end));
         write!(text, "\n{}\n{from} --> {to}\n<v {}>{words}\n", turn.n, name(turn.speaker))
             .expect("invariant: writing to a String cannot fail");
@@ -84,6 +91,25 @@ mod tests {
     #[test]
     fn a_transcript_says_what_was_heard_and_where_it_was_cut() {
         insta::assert_snapshot!(as_text(&talk()[..1]), @"[00:00] Agent: Hello, how can I —");
+    }
+
+    #[test]
+    fn cues_begin_in_order_and_last_whatever_was_written_down() {
+        let mut turns =
+            vec![turn(2, Speaker::Caller, 5_000, "Wait --> \0no", ""), turn(1, Speaker::Agent, 4_000, "", "So")];
+        turns[1].end_ms = 4_000;
+        turns.push(turn(3, Speaker::Agent, 6_000, "Never heard.", " "));
+        insta::assert_snapshot!(as_vtt(&turns), @r"
+        WEBVTT
+
+        1
+        00:00:04.000 --> 00:00:04.200
+        <v Agent>So
+
+        2
+        00:00:05.000 --> 00:00:05.900
+        <v Caller>Wait --&gt;  no
+        ");
     }
 
     #[test]

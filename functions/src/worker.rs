@@ -4,14 +4,19 @@
 //! deletes the work or puts it off. Every step may be repeated: a worker can die after any of them. What fails comes back
 //! later and later, and is dead after ten tries: listed, until a person lets it be tried again.
 
+mod analyse;
+mod history;
 mod join;
 mod reconcile;
 
 use std::time::{Duration, Instant};
 
-use clients::{ClientError, Twilio};
+use clients::{ClientError, Hume, HumeAccess, Twilio};
 use store::{Healed, Leased, Store, StoreError, WorkItem, WorkKind};
 
+pub(crate) use analyse::question_of;
+
+use crate::judge::{Judge, JudgeError};
 use crate::state::Bell;
 
 /// How long an item is ours: the longest step reads and writes a recording of some hours.
@@ -34,6 +39,8 @@ const LATER: Duration = Duration::from_secs(24 * 3_600);
 pub struct Worker {
     pub(crate) store: Store,
     pub(crate) twilio: Twilio,
+    pub(crate) judge: Judge,
+    pub(crate) hume: Option<Hume>,
 }
 
 /// What one round did.
@@ -69,13 +76,39 @@ pub(crate) enum WorkError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Twilio(#[from] ClientError),
+    #[error(transparent)]
+    Judge(#[from] JudgeError),
+    #[error("Hume's history: {0}")]
+    History(HumeAccess),
+}
+
+impl WorkError {
+    /// How long it makes no sense to try again, by what a service said.
+    fn not_before(&self) -> Duration {
+        match self {
+            Self::Judge(error) => error.not_before(),
+            Self::Store(_) | Self::Twilio(_) | Self::History(_) => Duration::ZERO,
+        }
+    }
 }
 
 impl Worker {
     /// A worker on this store, which may ask this Twilio account.
     #[must_use]
     pub const fn new(store: Store, twilio: Twilio) -> Self {
-        Self { store, twilio }
+        Self { store, twilio, judge: Judge::LocalRule, hume: None }
+    }
+
+    /// With somebody who judges calls; otherwise the local rule does.
+    #[must_use]
+    pub fn judged_by(self, judge: Judge) -> Self {
+        Self { judge, ..self }
+    }
+
+    /// With a Hume account whose history fills what a transcript lacks; otherwise nothing does.
+    #[must_use]
+    pub fn remembering(self, hume: Option<Hume>) -> Self {
+        Self { hume, ..self }
     }
 
     /// One round: claims what is due, and does it.
@@ -164,7 +197,7 @@ impl Worker {
 
     async fn failed(&self, leased: &Leased, error: &WorkError) -> Result<(), StoreError> {
         let (kind, call) = (leased.item.kind.as_str(), leased.item.call);
-        let item = self.store.fail_work(leased, &error.to_string()).await?;
+        let item = self.store.fail_work_until(leased, &error.to_string(), error.not_before()).await?;
         if item.is_some_and(|item| item.attempts >= WorkItem::ATTEMPTS_MAX) {
             tracing::error!(kind, call.id = %call, %error, "work is dead: a person must look at it");
         } else {
@@ -182,8 +215,10 @@ impl Worker {
             }
             WorkKind::JoinRecording => self.join(call).await,
             WorkKind::Reconcile => self.reconcile(call).await,
+            WorkKind::Analyse => self.analyse(leased).await,
+            WorkKind::FillTranscript => self.fill_transcript(call).await,
             // Not done by this version. The work is kept for one that does it, as long as its call is.
-            WorkKind::Analyse | WorkKind::SendWebhook => match self.store.call(call).await {
+            WorkKind::SendWebhook => match self.store.call(call).await {
                 Ok(_) => Ok(Step::Postponed(LATER)),
                 Err(StoreError::NotFound(_)) => Ok(Step::Done),
                 Err(error) => Err(error.into()),

@@ -29,6 +29,8 @@ pub use installation::{Installation, PRIVATE_TOOLS_SETTING};
 pub use script::{Script, ScriptError, ScriptProblem};
 pub use template::{BUILT_IN_VARIABLES, Place, UsedAt};
 
+use crate::outcome::OutcomeSettings;
+
 /// The tools that we answer ourselves: they need no parameters in the agent's file.
 pub const BUILT_IN_TOOLS: [&str; 3] = ["hang_up", "record_booking", "transfer_call"];
 
@@ -142,6 +144,9 @@ pub struct Agent {
     /// How long things may take.
     #[serde(default)]
     pub limits: AgentLimits,
+    /// What is asked of the transcript after the call.
+    #[serde(default)]
+    pub outcome: OutcomeSettings,
     /// Where the file uses each variable, for messages. Not part of what the agent is: it is neither stored nor compared.
     #[serde(skip)]
     pub used_at: UsedAt,

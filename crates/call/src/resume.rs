@@ -1,15 +1,18 @@
 //! What a call's journal says to whoever goes on with it: another node, another engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::history;
 use crate::journal::{Entry, Kind, Speaker, Turn};
 use crate::setup::ChatRef;
 
 /// A conversation so far, as heard.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Conversation {
-    /// The turns, by number.
+    /// The turns, in order. All heard ones, and those that were filled in from an engine's history.
     pub history: Vec<Turn>,
+    /// The numbers of those that were filled in.
+    pub from_memory: BTreeSet<u32>,
     /// The vendor's conversation that can be resumed.
     pub chat: Option<ChatRef>,
     /// Whether the caller has heard the agent at all.
@@ -32,12 +35,20 @@ impl Conversation {
         }
         let mut this = Self::default();
         let mut turns: BTreeMap<u32, Turn> = BTreeMap::new();
+        let mut filled = Vec::new();
         for entry in sorted.into_values() {
+            // No stream has epoch 0: a turn in it was not heard by a node.
+            if entry.epoch == 0
+                && let Kind::Turn(turn) = &entry.kind
+            {
+                filled.push(turn.clone());
+                continue;
+            }
             this.take(entry, &mut turns);
         }
         this.greeted =
             turns.values().any(|turn| turn.speaker == Speaker::Agent && turn.engine.is_some() && turn.heard_ms > 0);
-        this.history = turns.into_values().collect();
+        (this.history, this.from_memory) = history::merge(turns, filled);
         this
     }
 
@@ -55,6 +66,9 @@ impl Conversation {
             }
             Kind::EngineReady { engine, chat_group, .. } => {
                 self.chat = chat_group.clone().map(|group| ChatRef { engine: *engine, group });
+            }
+            Kind::ChatReported { engine, chat_group, .. } => {
+                self.chat.get_or_insert_with(|| ChatRef { engine: *engine, group: chat_group.clone() });
             }
             Kind::DisclosureHeard { .. } => self.disclosed = true,
             Kind::Instructed { instructions } => self.instructions = Some(instructions.clone()),

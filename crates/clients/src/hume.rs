@@ -1,15 +1,32 @@
-//! Hume's REST interface, as far as `doctor` needs it: whether the service is there, and the key good.
+//! Hume's REST interface: whether the service is there and the key good, and what it remembers of our chats.
 
 use std::fmt;
 
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use wire::hume::rest::{ChatEvent, ChatGroupEvents, ChatWithEvents, Page};
 
 use crate::BaseUrl;
-use crate::transport::{NoAnswer, SetupError, Transport};
+use crate::transport::{Answer, NoAnswer, SetupError, Transport};
 
 /// The header that carries the key (Hume: introduction, "API key").
 const KEY_HEADER: &str = "x-hume-api-key";
+
+/// Events on a page: what a caller said takes about 20 kB with all its measures.
+const EVENTS_PER_PAGE: u32 = 50;
+
+/// More pages than this are not read: a conversation of four hours has fewer.
+const PAGES_MAX: u32 = 200;
+
+/// What is remembered, and under which id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChatHistory {
+    /// A conversation, over all its sessions.
+    Group(String),
+    /// One session.
+    Chat(String),
+}
 
 /// A client with one key.
 #[derive(Clone)]
@@ -106,22 +123,73 @@ impl Hume {
 
     /// Whether a configuration exists. An id that is not made of letters, digits and `-` cannot.
     pub async fn check_config(&self, id: &str) -> HumeAccess {
-        if id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+        if !is_id(id) {
             return HumeAccess::Gone;
         }
         self.ask(&format!("/v0/evi/configs/{id}?page_size=1")).await
     }
 
+    /// Everything that Hume remembers of a conversation, oldest first: all pages of it. An id that is none of Hume's is
+    /// gone.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be had; never [`HumeAccess::Granted`].
+    pub async fn events(&self, history: &ChatHistory) -> Result<Vec<ChatEvent>, HumeAccess> {
+        let mut events = Vec::new();
+        for number in 0..PAGES_MAX {
+            let query = format!("page_number={number}&page_size={EVENTS_PER_PAGE}&ascending_order=true");
+            let (page, mut found) = match history {
+                // A chat's events come with the chat; there is no list of their own. (Hume: "List chat events")
+                ChatHistory::Chat(id) if is_id(id) => {
+                    let chat: ChatWithEvents = self.read(&format!("/v0/evi/chats/{id}?{query}")).await?;
+                    (chat.page, chat.events_page)
+                }
+                ChatHistory::Group(id) if is_id(id) => {
+                    let group: ChatGroupEvents = self.read(&format!("/v0/evi/chat_groups/{id}/events?{query}")).await?;
+                    (group.page, group.events_page)
+                }
+                ChatHistory::Chat(_) | ChatHistory::Group(_) => return Err(HumeAccess::Gone),
+            };
+            let Page { total_pages, .. } = page;
+            let empty = found.is_empty();
+            events.append(&mut found);
+            if empty || number + 1 >= total_pages {
+                return Ok(events);
+            }
+        }
+        tracing::warn!(pages = PAGES_MAX, "a conversation is longer at Hume than is read of it");
+        Ok(events)
+    }
+
+    async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, HumeAccess> {
+        let answer = self.get(path).await?;
+        let access = HumeAccess::of(answer.status, true);
+        if !access.is_granted() {
+            return Err(access);
+        }
+        serde_json::from_slice(&answer.body).map_err(|_| HumeAccess::Strange { status: answer.status })
+    }
+
     async fn ask(&self, path: &str) -> HumeAccess {
-        let Ok(mut key) = HeaderValue::from_str(self.key.expose_secret()) else { return HumeAccess::BadKey };
-        key.set_sensitive(true);
-        let request = |transport: &Transport| transport.get(path).header(KEY_HEADER, &key);
-        match self.transport.send_repeatably(request).await {
+        match self.get(path).await {
             Ok(answer) => {
                 let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&answer.body).is_ok();
                 HumeAccess::of(answer.status, is_json)
             }
-            Err(reason) => HumeAccess::NoAnswer(reason),
+            Err(access) => access,
         }
     }
+
+    async fn get(&self, path: &str) -> Result<Answer, HumeAccess> {
+        let mut key = HeaderValue::from_str(self.key.expose_secret()).map_err(|_| HumeAccess::BadKey)?;
+        key.set_sensitive(true);
+        let request = |transport: &Transport| transport.get(path).header(KEY_HEADER, &key);
+        self.transport.send_repeatably(request).await.map_err(HumeAccess::NoAnswer)
+    }
+}
+
+/// Whether a text can be an id of Hume's, and stand in a path.
+fn is_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= 100 && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
 }

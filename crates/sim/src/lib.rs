@@ -8,6 +8,7 @@
 pub mod cartesia;
 pub mod deepgram;
 pub mod evi;
+pub mod gemini;
 pub mod groq;
 pub mod line;
 pub mod openai;

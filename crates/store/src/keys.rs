@@ -4,6 +4,7 @@
 //! |---|---|
 //! | a call | `CALL#<id>` / `CALL` |
 //! | what a call runs on | `CALL#<id>` / `SCRIPT` |
+//! | what was found out about a call | `CALL#<id>` / `ANALYSIS` |
 //! | a call's journal, after a position | `CALL#<id>` / `J#<epoch>#<first seq>`, a range |
 //! | a call by Twilio's id | `SID#<sid>` / `SID` |
 //! | a repeated request | `IDEM#<user>#<key>` / `IDEM` |
@@ -62,6 +63,11 @@ pub(crate) fn call(id: CallId) -> Key {
 /// What a call runs on.
 pub(crate) fn script(id: CallId) -> Key {
     Key::new(call_partition(id), "SCRIPT")
+}
+
+/// What was found out about a call.
+pub(crate) fn analysis(id: CallId) -> Key {
+    Key::new(call_partition(id), "ANALYSIS")
 }
 
 /// A batch of a call's journal, by its first entry.

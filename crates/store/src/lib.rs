@@ -11,6 +11,7 @@
 
 mod agent;
 mod allowance;
+mod analysis;
 mod clock;
 mod config;
 mod cursor;
@@ -39,6 +40,7 @@ mod work;
 
 pub use agent::AgentVersion;
 pub use allowance::{Allowance, Every, Healed};
+pub use analysis::{Analysis, Correction, Judgement};
 pub use clock::{Clock, Moment};
 pub use config::{Config, StaticCredentials};
 pub use dial::{Adopted, MayDial};

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use call::CallId;
 use call::agent::EngineKind;
 use call::journal::{EndReason, EndedBy, NextStep};
+pub use call::outcome::Outcome;
 use serde::{Deserialize, Serialize};
 use wire::twilio::CallSid;
 
@@ -215,18 +216,6 @@ impl Status {
             Self::Completed | Self::Busy | Self::NoAnswer | Self::Failed | Self::Canceled => 3,
         }
     }
-}
-
-/// Whether a call reached its goal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// It did.
-    Yes,
-    /// It did not.
-    No,
-    /// It cannot be told.
-    Unclear,
 }
 
 /// Whether a call's recording can be heard yet.

@@ -25,6 +25,9 @@ const INTENT_COUNTS: Duration = Duration::from_secs(60);
 /// A call of which there is doubt is asked for after so long: a report may be on its way.
 const DOUBT_SETTLES: Duration = Duration::from_secs(10);
 
+/// The engine's own history is complete by then. Hume promises no time.
+const HISTORY_SETTLES: Duration = Duration::from_secs(20);
+
 /// A fact about a call's status: from a callback, or from Twilio's call list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatusFact {
@@ -87,6 +90,10 @@ impl Store {
         ];
         if call.status == Status::Completed {
             work.push(WorkItem::new(call.id, WorkKind::Analyse, now.after(JOURNAL_SETTLES)));
+        }
+        // OpenAI keeps no history that could be asked for.
+        if call.engines_tried.contains(&EngineKind::Hume) {
+            work.push(WorkItem::new(call.id, WorkKind::FillTranscript, now.after(HISTORY_SETTLES)));
         }
         if call.recording == Some(RecordingState::Pending) {
             work.push(WorkItem::new(call.id, WorkKind::JoinRecording, now.after(SEGMENTS_SETTLE)));

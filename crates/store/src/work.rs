@@ -37,6 +37,8 @@ pub enum WorkKind {
     Reconcile,
     /// Join the recording's segments into one file.
     JoinRecording,
+    /// Fill the transcript's holes with what the engine remembers.
+    FillTranscript,
     /// Delete the call because a person asked for it.
     Erase,
     /// Delete the call because its time is over.
@@ -101,6 +103,7 @@ impl WorkKind {
             Self::SendWebhook => "send_webhook",
             Self::Reconcile => "reconcile",
             Self::JoinRecording => "join_recording",
+            Self::FillTranscript => "fill_transcript",
             Self::Erase => "erase",
             Self::Expire => "expire",
         }
@@ -217,13 +220,23 @@ impl Store {
     /// The work failed: it becomes due again later, each time after twice as long, or is dead after the last attempt.
     /// Returns the item as it is now, none if it is no longer ours.
     pub async fn fail_work(&self, failed: &Leased, why: &str) -> Result<Option<WorkItem>, StoreError> {
+        self.fail_work_until(failed, why, Duration::ZERO).await
+    }
+
+    /// The same, for work that makes no sense again before `pause_min`: a service has said when to come back.
+    pub async fn fail_work_until(
+        &self,
+        failed: &Leased,
+        why: &str,
+        pause_min: Duration,
+    ) -> Result<Option<WorkItem>, StoreError> {
         let mut item = failed.item.clone();
         item.attempts += 1;
         item.last_error = Some(why.chars().take(ERROR_CHARS_MAX).collect());
         let write = if item.attempts >= WorkItem::ATTEMPTS_MAX {
             Item::new(&Key::new(keys::DEAD_WORK, &item.id)).fields(&item)?
         } else {
-            item.due = self.now().after(item.pause()).max(after(failed.item.due));
+            item.due = self.now().after(item.pause().max(pause_min)).max(after(failed.item.due));
             item.encode()?
         };
         let changes = vec![self.deleting(&failed.key(), failed.ours()), self.writing(Write::always(write))];
@@ -293,7 +306,13 @@ mod tests {
 
     #[test]
     fn names_are_those_of_the_json() {
-        for kind in [WorkKind::Analyse, WorkKind::SendWebhook, WorkKind::JoinRecording, WorkKind::Expire] {
+        for kind in [
+            WorkKind::Analyse,
+            WorkKind::SendWebhook,
+            WorkKind::JoinRecording,
+            WorkKind::FillTranscript,
+            WorkKind::Expire,
+        ] {
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{}\"", kind.as_str()));
         }
     }

@@ -43,6 +43,9 @@ pub enum Command {
     Agents(Agents),
     /// Lists the media nodes.
     Nodes(Output),
+    /// Scores whoever judges calls: Gemini with a key, else the local rule.
+    #[command(subcommand)]
+    Outcomes(Outcomes),
     /// Checks credentials, reachability, the number's webhooks and the clock, and says what to do.
     Doctor(Doctor),
 }
@@ -152,6 +155,13 @@ pub enum Agents {
     },
 }
 
+/// Judging calls.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Outcomes {
+    /// Has a labelled set of calls in four languages judged, and says how many verdicts are right.
+    Score(Output),
+}
+
 /// The doctor.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Doctor {
@@ -178,7 +188,12 @@ impl Cli {
         match self.command {
             None | Some(Command::Dev(_)) => "warn",
             Some(
-                Command::Call(_) | Command::Calls(_) | Command::Agents(_) | Command::Nodes(_) | Command::Doctor(_),
+                Command::Call(_)
+                | Command::Calls(_)
+                | Command::Agents(_)
+                | Command::Nodes(_)
+                | Command::Outcomes(_)
+                | Command::Doctor(_),
             ) => "error",
         }
     }

@@ -6,10 +6,11 @@ mod calls;
 mod dev;
 mod doctor;
 mod nodes;
+mod outcomes;
 mod running;
 mod stop;
 
-use crate::cli::{Agents, Calls, Cli, Command};
+use crate::cli::{Agents, Calls, Cli, Command, Outcomes};
 use crate::environment::Environment;
 use crate::problem::Failure;
 use crate::terminal::Screen;
@@ -24,6 +25,7 @@ pub(crate) async fn carry_out(cli: Cli, environment: Environment, mut screen: Sc
         Command::Agents(Agents::List(output)) => agents::list(output, environment, &mut screen).await,
         Command::Agents(Agents::Validate { paths }) => agents::validate(&paths, &environment, &mut screen),
         Command::Nodes(output) => nodes::list(output, environment, &mut screen).await,
+        Command::Outcomes(Outcomes::Score(output)) => outcomes::score(output, &environment, &mut screen).await,
         Command::Doctor(doctor) => doctor::run(doctor, environment, &mut screen).await,
     }
 }

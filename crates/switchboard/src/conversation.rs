@@ -155,6 +155,7 @@ impl<'s> Live<'s> {
             | Kind::Instructed { .. }
             | Kind::Commanded { .. }
             | Kind::NextStep { .. }
+            | Kind::ChatReported { .. }
             | Kind::Measured(_)
             | Kind::StreamEnded { .. } => {}
         }
@@ -359,6 +360,7 @@ fn event(entry: &Entry) -> Option<String> {
         | Kind::Turn(_)
         | Kind::Commanded { .. }
         | Kind::NextStep { .. }
+        | Kind::ChatReported { .. }
         | Kind::Measured(_)
         | Kind::StreamEnded { .. } => None,
     }

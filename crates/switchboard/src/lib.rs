@@ -27,6 +27,7 @@ pub mod local;
 pub mod machine;
 mod observer;
 mod orphans;
+pub mod outcomes;
 pub mod place;
 pub mod plan;
 pub mod problem;

@@ -130,7 +130,9 @@ impl Machine {
             Failure::one("The media node", format!("failed to {error}"), "see the README for what it needs")
         })?;
         let (bell, changed) = (Bell::default(), Arc::new(Notify::new()));
-        let worker = Worker::new(store.clone(), client(&settings)?);
+        let worker = Worker::new(store.clone(), client(&settings)?)
+            .judged_by(settings.judge.clone())
+            .remembering(settings.hume_history.clone());
         let worker = tokio::spawn(worker.run(bell.clone()));
         let people = People::new(settings.api.api_tokens.clone(), settings.api.session_keys.clone());
         let mut router = functions::all(control_plane(settings, &store, &agents, &bell)?).merge(node.router());

@@ -15,6 +15,7 @@ use functions::PublicUrl;
 use functions::config::{
     ApiConfig, ConfigError, FallbackConfig, Lookup, StatusConfig, StoreConfig, TwilioConfig, VoiceConfig,
 };
+use functions::judge::Judge;
 
 use crate::environment::Environment;
 use crate::problem::Problem;
@@ -92,6 +93,10 @@ pub struct Settings {
     pub api: ApiConfig,
     /// Twilio's REST interface.
     pub twilio: TwilioConfig,
+    /// Who judges calls.
+    pub judge: Judge,
+    /// Whose history fills transcripts.
+    pub hume_history: Option<clients::Hume>,
     /// The media node.
     pub node: media_node::Config,
     /// The store.
@@ -183,6 +188,8 @@ impl Plan {
         let status = StatusConfig::read(&mut lookup);
         let api = ApiConfig::read(&mut lookup);
         let twilio = TwilioConfig::read(&mut lookup);
+        let judge = Judge::read(&mut lookup);
+        let hume = functions::config::hume(&mut lookup);
         let node = media_node::Config::from_lookup(&source);
         let mut problems = Vec::new();
         let mut note = |problem: Problem| {
@@ -190,12 +197,14 @@ impl Plan {
                 problems.push(problem);
             }
         };
-        let errors: [Option<&ConfigError>; 5] = [
+        let errors: [Option<&ConfigError>; 7] = [
             voice.as_ref().err(),
             fallback.as_ref().err(),
             status.as_ref().err(),
             api.as_ref().err(),
             twilio.as_ref().err(),
+            judge.as_ref().err(),
+            hume.as_ref().err(),
         ];
         for problem in errors.into_iter().flatten().flat_map(|error| &error.0) {
             note(Problem::new(&problem.name, &problem.what, &problem.remedy));
@@ -203,14 +212,23 @@ impl Plan {
         for text in node.as_ref().err().into_iter().flat_map(|error| &error.0) {
             note(from_sentence(text));
         }
-        match (voice, fallback, status, api, twilio, node) {
-            (Ok(mut voice), Ok(fallback), Ok(status), Ok(mut api), Ok(twilio), Ok(node)) => {
+        match (voice, fallback, status, api, twilio, judge, hume, node) {
+            (
+                Ok(mut voice),
+                Ok(fallback),
+                Ok(status),
+                Ok(mut api),
+                Ok(twilio),
+                Ok(judge),
+                Ok(hume_history),
+                Ok(node),
+            ) => {
                 voice.simulated = self.twilio == Service::Simulated;
                 api.simulated = voice.simulated;
                 api.installation.engines = Some(node.engines.credentialed().collect());
                 let port = node.listen.port();
                 api.local_origins = vec![format!("http://localhost:{port}"), format!("http://127.0.0.1:{port}")];
-                Ok(Settings { voice, fallback, status, api, twilio, node, store })
+                Ok(Settings { voice, fallback, status, api, twilio, judge, hume_history, node, store })
             }
             _ => Err(problems),
         }

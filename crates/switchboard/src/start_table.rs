@@ -104,7 +104,16 @@ fn services(plan: &Plan) -> Vec<Row> {
         },
         Storage::Aws { table, bucket } => real("Store", format!("table {table}, bucket {bucket}")),
     };
-    vec![twilio, engine("Hume EVI", plan.hume, "HUME"), engine("OpenAI", plan.openai, "OPENAI"), storage]
+    let judge = match given("GEMINI_API_KEY") {
+        Some(_) => real("Gemini", format!("{} judges calls", given("GEMINI_MODEL").unwrap_or(clients::Gemini::MODEL))),
+        None => Row {
+            name: "Gemini",
+            state: "local rule",
+            style: Style::Warn,
+            why: "no GEMINI_API_KEY; a rule on phrases judges calls, for demonstrations".to_owned(),
+        },
+    };
+    vec![twilio, engine("Hume EVI", plan.hume, "HUME"), engine("OpenAI", plan.openai, "OPENAI"), judge, storage]
 }
 
 fn real(name: &'static str, why: String) -> Row {

@@ -16,6 +16,7 @@ mod verdict;
 
 pub mod cartesia;
 pub mod deepgram;
+pub mod gemini;
 pub mod groq;
 pub mod hume;
 pub mod openai;

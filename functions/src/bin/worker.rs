@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
-use functions::config::TwilioConfig;
+use functions::config::{TwilioConfig, hume};
+use functions::judge::Judge;
 use functions::lambda;
 use functions::worker::Worker;
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -15,7 +16,9 @@ const ROUNDS_MAX: usize = 20;
 async fn main() -> Result<ExitCode, ExitCode> {
     lambda::start_logs();
     let twilio = lambda::twilio(lambda::configured(TwilioConfig::read)?)?;
-    let worker = Worker::new(lambda::store().await?, twilio);
+    let judge = lambda::configured(Judge::read)?;
+    let hume = lambda::configured(hume)?;
+    let worker = Worker::new(lambda::store().await?, twilio).judged_by(judge).remembering(hume);
     let visit = service_fn(async |_: LambdaEvent<EventBridgeEvent>| {
         let round = worker.catch_up(ROUNDS_MAX).await?;
         tracing::info!(done = round.done, postponed = round.postponed, failed = round.failed, "the worker was here");

@@ -5,8 +5,10 @@
 
 mod agents;
 mod door;
+mod histories;
 mod log;
 mod next;
+mod outcomes;
 mod placing;
 mod reading;
 mod services;

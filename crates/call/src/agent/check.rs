@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 use super::script::{self, INSTRUCTIONS_CHARS_MAX, SPOKEN_CHARS_MAX};
 use super::template::{self, BUILT_IN_VARIABLES, Place};
 use super::{Agent, AgentProblem, BUILT_IN_TOOLS, Tool, address, schema};
+use crate::outcome::OutcomeSettings;
 
 /// The most numbers one agent answers: a company's block; more belongs to the default agent.
 const NUMBERS_MAX: usize = 100;
@@ -23,6 +24,10 @@ const DESTINATIONS_MAX: usize = 20;
 const DESCRIPTION_CHARS_MAX: usize = 1_000;
 /// The most variables with a default.
 const VARIABLES_MAX: usize = 50;
+/// The most fields that are asked of a transcript: models refuse schemas that allow too much.
+const OUTCOME_FIELDS_MAX: usize = 20;
+/// The longest goal, and the longest description of a field, in characters.
+const SENTENCE_CHARS_MAX: usize = 300;
 
 impl Agent {
     /// Everything that is wrong with the agent; empty when it can take calls. A line, where there is one, is the line
@@ -36,6 +41,7 @@ impl Agent {
         self.check_settings(&mut found);
         self.check_cascade(&mut found);
         self.check_tools(&mut found);
+        self.check_outcome(&mut found);
         found.problems
     }
 
@@ -182,6 +188,23 @@ impl Agent {
         found.range("limits.caller_silence_s_max", self.limits.caller_silence_s_max, 10..=1_800, "seconds");
     }
 
+    fn check_outcome(&self, found: &mut Found) {
+        let OutcomeSettings { goal, fields } = &self.outcome;
+        found.sentence("outcome.goal", goal);
+        if fields.len() > OUTCOME_FIELDS_MAX {
+            let message = format!("{} fields; at most {OUTCOME_FIELDS_MAX} are allowed", fields.len());
+            found.add("outcome.fields", message);
+        }
+        for (name, about) in fields {
+            let key = format!("outcome.fields.{name}");
+            if !template::is_name(name) {
+                let message = "is not a field's name: lower-case letters, digits and `_`, beginning with a letter";
+                found.add(&key, message.to_owned());
+            }
+            found.sentence(&key, about);
+        }
+    }
+
     fn check_tools(&self, found: &mut Found) {
         if self.tools.len() > TOOLS_MAX {
             found.add("tools", format!("{} tools; at most {TOOLS_MAX} are allowed", self.tools.len()));
@@ -301,6 +324,14 @@ impl Found {
             let (from, to) = (range.start(), range.end());
             let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
             self.add(key, format!("{value} is out of range; {from} to {to}{unit} are allowed"));
+        }
+    }
+
+    /// Words for a model, on one line.
+    fn sentence(&mut self, key: &str, text: &str) {
+        let chars = text.chars().count();
+        if text.trim().is_empty() || chars > SENTENCE_CHARS_MAX || text.chars().any(char::is_control) {
+            self.add(key, format!("must be 1 to {SENTENCE_CHARS_MAX} printable characters on one line"));
         }
     }
 

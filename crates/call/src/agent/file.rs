@@ -16,6 +16,7 @@ use super::template::Place;
 use super::{
     Agent, AgentLimits, CascadeSettings, EngineKind, HumeSettings, OpenAiSettings, PrepareAt, Tool, TurnTaking, UsedAt,
 };
+use crate::outcome::OutcomeSettings;
 
 /// The longest agent file, in bytes: instructions, twenty tools and generous comments.
 const FILE_BYTES_MAX: usize = 256 * 1024;
@@ -141,6 +142,7 @@ impl<'i> Reader<'i> {
             turn_taking: root.turn_taking(),
             tools: root.tools(),
             limits: root.limits(),
+            outcome: root.outcome(),
             used_at,
         };
         root.no_others();
@@ -262,6 +264,15 @@ impl<'i> Section<'_, 'i> {
         };
         section.no_others();
         limits
+    }
+
+    fn outcome(&mut self) -> OutcomeSettings {
+        let default = OutcomeSettings::default();
+        let Some(mut section) = self.section("outcome") else { return default };
+        let goal = section.text("goal").unwrap_or(default.goal);
+        let fields = section.section("fields").map_or(default.fields, |fields| fields.named_texts());
+        section.no_others();
+        OutcomeSettings { goal, fields }
     }
 
     fn tools(&mut self) -> Vec<Tool> {

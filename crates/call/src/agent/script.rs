@@ -13,6 +13,7 @@ use super::template::{self, BUILT_IN_VARIABLES, Piece, Place};
 use super::{
     Agent, AgentLimits, CascadeSettings, EngineKind, HumeSettings, OpenAiSettings, PrepareAt, Tool, TurnTaking,
 };
+use crate::outcome::OutcomeSettings;
 
 /// The longest value of a variable, in characters: a paragraph about a customer fits, a document does not.
 pub(super) const VALUE_CHARS_MAX: usize = 2_000;
@@ -64,6 +65,9 @@ pub struct Script {
     pub tools: Vec<Tool>,
     /// How long things may take.
     pub limits: AgentLimits,
+    /// What is asked of the transcript after the call.
+    #[serde(default)]
+    pub outcome: OutcomeSettings,
 }
 
 impl Script {
@@ -218,6 +222,7 @@ impl Agent {
             turn_taking: self.turn_taking.clone(),
             tools: self.tools.iter().map(Tool::for_call).collect(),
             limits: self.limits.clone(),
+            outcome: self.outcome.clone(),
         };
         problems.extend(script.text_problems());
         if problems.is_empty() { Ok(script) } else { Err(ScriptError { agent: self.name.clone(), problems }) }

@@ -1,6 +1,6 @@
 //! The Hume client against a service that misbehaves.
 
-use clients::{Hume, HumeAccess, NoAnswer};
+use clients::{ChatHistory, Hume, HumeAccess, NoAnswer};
 
 use crate::service::{Reply, Service};
 
@@ -75,4 +75,45 @@ async fn nobody_there_is_said_as_such_and_the_key_does_not_print() {
     let unusable = Hume::new(base, "a key\nwith a line end".to_owned().into()).unwrap();
     assert_eq!(unusable.check().await, HumeAccess::BadKey);
     assert_eq!(service.asked().len(), 0);
+}
+
+#[tokio::test]
+async fn a_history_is_read_to_its_last_page_through_a_bad_moment() {
+    const FIRST: &str = r#"{"id":"g","page_number":0,"page_size":50,"total_pages":2,"pagination_direction":"ASC","events_page":[
+        {"id":"e1","chat_id":"c","timestamp":1790000000123,"role":"USER","type":"USER_MESSAGE","message_text":"Hi","emotion_features":""}]}"#;
+    const SECOND: &str = r#"{"id":"g","page_number":1,"page_size":50,"total_pages":2,"pagination_direction":"ASC","events_page":[
+        {"id":"e2","chat_id":"c","timestamp":1790000001,"role":"AGENT","type":"AGENT_MESSAGE","message_text":"Hello"}]}"#;
+    let replies = [
+        Reply::WithHeader(429, "retry-after", "0"),
+        Reply::With(200, FIRST),
+        Reply::With(502, ""),
+        Reply::With(200, SECOND),
+    ];
+    let (service, base) = Service::start(replies).await;
+    let events = client(base).events(&ChatHistory::Group("g-1".into())).await.unwrap();
+    assert_eq!(events.iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), ["e1", "e2"]);
+    assert_eq!(events[1].timestamp.0, 1_790_000_001_000, "seconds or milliseconds, as they come");
+    let asked = service.asked();
+    assert_eq!(asked[3].line, "GET /v0/evi/chat_groups/g-1/events?page_number=1&page_size=50&ascending_order=true");
+}
+
+#[tokio::test]
+async fn a_history_that_cannot_be_had_says_why() {
+    let (service, base) = Service::start([
+        Reply::With(404, "{}"),
+        Reply::With(200, "[]"),
+        Reply::With(401, "no"),
+        Reply::With(200, "<html>"),
+    ])
+    .await;
+    let hume = client(base);
+    let chat = ChatHistory::Chat("c-1".into());
+    for expected in
+        [HumeAccess::Gone, HumeAccess::Strange { status: 200 }, HumeAccess::BadKey, HumeAccess::Strange { status: 200 }]
+    {
+        assert_eq!(hume.events(&chat).await, Err(expected));
+    }
+    assert_eq!(hume.events(&ChatHistory::Group("../configs".into())).await, Err(HumeAccess::Gone));
+    assert_eq!(service.asked().len(), 4);
+    assert!(service.asked()[0].line.starts_with("GET /v0/evi/chats/c-1?page_number=0"));
 }

@@ -57,7 +57,8 @@ impl Service {
 async fn answer(State(service): State<Service>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let credential = header("authorization").or_else(|| header("x-hume-api-key")).unwrap_or_default();
+    let keys = ["authorization", "x-hume-api-key", "x-goog-api-key"];
+    let credential = keys.into_iter().find_map(header).unwrap_or_default();
     let line = format!("{} {}", head.method, head.uri);
     let body: Bytes = axum::body::to_bytes(body, 65_536).await.unwrap();
     let body = String::from_utf8(body.to_vec()).unwrap();

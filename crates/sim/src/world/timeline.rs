@@ -95,6 +95,7 @@ fn of_entry(kind: &Kind) -> Option<String> {
         | Kind::EngineError { .. }
         | Kind::BookingRecorded { .. }
         | Kind::Instructed { .. }
+        | Kind::ChatReported { .. }
         | Kind::NextStep { .. }
         | Kind::Measured(_) => return None,
     })

@@ -10,6 +10,7 @@
 
 mod agents;
 mod allowance;
+mod analysis;
 mod calls;
 mod emulator;
 mod epochs;

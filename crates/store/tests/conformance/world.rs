@@ -126,6 +126,7 @@ fn script() -> CallScript {
         turn_taking: TurnTaking::default(),
         tools: vec![tool],
         limits: AgentLimits::default(),
+        outcome: call::outcome::OutcomeSettings::default(),
     };
     CallScript { script, engines: vec![EngineKind::OpenAi] }
 }
