@@ -178,13 +178,12 @@ impl Recordings {
 
     /// Stores finished segments, again and again until told to stop.
     pub(crate) async fn upload(self: Arc<Self>, stop: CancellationToken) {
-        let mut troubled = false;
         loop {
             let result = self.upload_once().await;
             if let Err(error) = &result {
                 tracing::warn!(%error, spool.bytes = self.spool.bytes(), "failed to store a recording; it waits on disk");
             }
-            troubled = result.is_err();
+            let troubled = result.is_err();
             let pause = if troubled { RETRY_AFTER } else { LOOK_AGAIN_AFTER };
             tokio::select! {
                 () = async { tokio::time::sleep(pause).await; if !troubled {
