@@ -29,20 +29,24 @@ impl Receiver {
         *receiver.answers.lock().unwrap() = answers.iter().map(|code| StatusCode::from_u16(*code).unwrap()).collect();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/calls", listener.local_addr().unwrap());
-        let app = Router::new().fallback(Self::take).with_state(receiver.clone());
+        let app = Router::new()
+            .fallback(async |State(receiver): State<Self>, headers: HeaderMap, body: Bytes| {
+                receiver.take(&headers, &body)
+            })
+            .with_state(receiver.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         (receiver, url)
     }
 
-    async fn take(State(receiver): State<Self>, headers: HeaderMap, body: Bytes) -> (StatusCode, HeaderMap) {
+    fn take(&self, headers: &HeaderMap, body: &[u8]) -> (StatusCode, HeaderMap) {
         let header = |name: &str| headers[name].to_str().unwrap().to_owned();
         let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));
         let mut mac = Hmac::<Sha256>::new_from_slice(WEBHOOK_KEY).unwrap();
         mac.update(format!("{id}.{timestamp}.").as_bytes());
-        mac.update(&body);
+        mac.update(body);
         assert_eq!(header("webhook-signature"), format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())));
-        receiver.got.lock().unwrap().push((id, serde_json::from_slice(&body).unwrap()));
-        let answer = receiver.answers.lock().unwrap().pop_front().unwrap_or(StatusCode::NO_CONTENT);
+        self.got.lock().unwrap().push((id, serde_json::from_slice(body).unwrap()));
+        let answer = self.answers.lock().unwrap().pop_front().unwrap_or(StatusCode::NO_CONTENT);
         let mut headers = HeaderMap::new();
         headers.insert("location", "http://127.0.0.1:9/".parse().unwrap());
         (answer, headers)

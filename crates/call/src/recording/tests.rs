@@ -82,6 +82,9 @@ fn a_recording_goes_on_behind_the_pieces_that_are_finished() {
 /// An epoch's offset and its segments.
 type Stored<'a> = (u64, Vec<(u32, &'a [u8])>);
 
+/// The segments themselves.
+type Owned = Vec<(u32, Vec<u8>)>;
+
 /// Makes the file as its plan says, and the waveform of what was written.
 fn join(epochs: &[Stored<'_>]) -> (Vec<u8>, Waveform) {
     let sizes = |(offset_ms, segments): &Stored<'_>| Epoch {
@@ -183,7 +186,7 @@ proptest! {
         ),
     ) {
         let mut code = 0;
-        let epochs: Vec<(u64, Vec<(u32, Vec<u8>)>)> = epochs
+        let epochs: Vec<(u64, Owned)> = epochs
             .into_iter()
             .map(|(seconds, segments)| {
                 let audio = segments.into_iter().map(|(n, moments)| {
