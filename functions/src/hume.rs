@@ -75,7 +75,7 @@ impl StatusState {
         let Some(id) = call_of(chat) else { return Ok(None) };
         let call = match self.store.call(id).await {
             Ok(call) => call,
-            Err(StoreError::NotFound(_)) => return Ok(None),
+            Err(error) if error.is_gone() => return Ok(None),
             Err(error) => return Err(error),
         };
         let kind = Kind::ChatReported {

@@ -5,7 +5,7 @@ use axum::extract::Path;
 use call::outcome::Outcome;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use store::{Analysis, CallRecord, Correction, WorkKind};
+use store::{AccessKind, Analysis, CallRecord, Correction, WorkKind};
 
 use crate::calls::call_id;
 use crate::door::{Api, Content, Operator};
@@ -47,6 +47,7 @@ pub(crate) async fn correct(
     over(&api.store.call(id).await?)?;
     let correction = Correction { outcome, note, by: api.person.name.clone(), at: api.store.now() };
     let (call, analysis) = api.store.correct_outcome(id, correction).await?;
+    api.store.note_access(id, &api.person.name, AccessKind::Corrected).await?;
     tracing::info!(call.id = %id, user = api.person.name, outcome = outcome.as_str(), "an outcome is corrected");
     Ok(Json(Judged { call, analysis: Some(analysis) }))
 }

@@ -15,6 +15,7 @@ use crate::keys;
 use crate::record::CallRecord;
 use crate::store::{Store, Write, pause};
 use crate::update::CHANGE_ATTEMPTS_MAX;
+use crate::work::WorkKind;
 
 /// What was found out about a call.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -95,7 +96,10 @@ impl Store {
             stored.call.outcome = analysis.outcome();
             let call = stored.call.clone();
             let item = Item::new(&keys::analysis(id)).fields(&analysis)?.expiring(self.expiry_of(id));
-            let changes = vec![self.writing(self.rewriting(stored)?), self.writing(Write::always(item))];
+            let mut changes = vec![self.writing(self.rewriting(stored)?), self.writing(Write::always(item))];
+            for work in self.telling(id, WorkKind::TellAnalyzed) {
+                changes.push(self.writing(Write::always(work.encode()?)));
+            }
             match self.transact(changes).await {
                 Ok(()) => return Ok((call, analysis)),
                 Err(Refusal::Condition(_) | Refusal::Failed(StoreError::Conflict)) => pause(attempt).await,

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use functions::PublicUrl;
 use functions::config::{
-    ApiConfig, ConfigError, FallbackConfig, Lookup, StatusConfig, StoreConfig, TwilioConfig, VoiceConfig,
+    ApiConfig, ConfigError, FallbackConfig, Lookup, StatusConfig, StoreConfig, TellConfig, TwilioConfig, VoiceConfig,
 };
 use functions::judge::Judge;
 
@@ -97,6 +97,8 @@ pub struct Settings {
     pub judge: Judge,
     /// Whose history fills transcripts.
     pub hume_history: Option<clients::Hume>,
+    /// Whom to tell what becomes of calls.
+    pub tell: Option<TellConfig>,
     /// The media node.
     pub node: media_node::Config,
     /// The store.
@@ -190,6 +192,7 @@ impl Plan {
         let twilio = TwilioConfig::read(&mut lookup);
         let judge = Judge::read(&mut lookup);
         let hume = functions::config::hume(&mut lookup);
+        let tell = TellConfig::read(&mut lookup);
         let node = media_node::Config::from_lookup(&source);
         let mut problems = Vec::new();
         let mut note = |problem: Problem| {
@@ -197,7 +200,7 @@ impl Plan {
                 problems.push(problem);
             }
         };
-        let errors: [Option<&ConfigError>; 7] = [
+        let errors: [Option<&ConfigError>; 8] = [
             voice.as_ref().err(),
             fallback.as_ref().err(),
             status.as_ref().err(),
@@ -205,6 +208,7 @@ impl Plan {
             twilio.as_ref().err(),
             judge.as_ref().err(),
             hume.as_ref().err(),
+            tell.as_ref().err(),
         ];
         for problem in errors.into_iter().flatten().flat_map(|error| &error.0) {
             note(Problem::new(&problem.name, &problem.what, &problem.remedy));
@@ -212,7 +216,7 @@ impl Plan {
         for text in node.as_ref().err().into_iter().flat_map(|error| &error.0) {
             note(from_sentence(text));
         }
-        match (voice, fallback, status, api, twilio, judge, hume, node) {
+        match (voice, fallback, status, api, twilio, judge, hume, tell, node) {
             (
                 Ok(mut voice),
                 Ok(fallback),
@@ -221,6 +225,7 @@ impl Plan {
                 Ok(twilio),
                 Ok(judge),
                 Ok(hume_history),
+                Ok(tell),
                 Ok(node),
             ) => {
                 voice.simulated = self.twilio == Service::Simulated;
@@ -228,7 +233,7 @@ impl Plan {
                 api.installation.engines = Some(node.engines.credentialed().collect());
                 let port = node.listen.port();
                 api.local_origins = vec![format!("http://localhost:{port}"), format!("http://127.0.0.1:{port}")];
-                Ok(Settings { voice, fallback, status, api, twilio, judge, hume_history, node, store })
+                Ok(Settings { voice, fallback, status, api, twilio, judge, hume_history, tell, node, store })
             }
             _ => Err(problems),
         }

@@ -81,6 +81,8 @@ pub enum LocalSecret {
     Tool,
     /// Opens the API to the command line and to whoever may read the file.
     ApiToken,
+    /// Signs what the user's webhook is told.
+    Webhook,
 }
 
 impl LocalSecret {
@@ -91,6 +93,7 @@ impl LocalSecret {
             Self::Stream => "stream-secret",
             Self::Tool => "tool-secret",
             Self::ApiToken => "api-token",
+            Self::Webhook => "webhook-secret",
         }
     }
 }

@@ -16,10 +16,11 @@ const TRIES_MAX: u32 = 6;
 
 impl Worker {
     pub(super) async fn analyse(&self, leased: &Leased) -> Result<Step, WorkError> {
-        let (id, tries_before) = (leased.item.call, leased.item.attempts);
+        // The claim counts as an attempt.
+        let (id, tries_before) = (leased.item.call, leased.item.attempts.saturating_sub(1));
         let known = match self.store.call(id).await {
             Ok(_) => self.store.analysis(id).await?.and_then(|analysis| analysis.judgement),
-            Err(StoreError::NotFound(_)) => return Ok(Step::Done),
+            Err(error) if error.is_gone() => return Ok(Step::Done),
             Err(error) => return Err(error.into()),
         };
         // A worker that died after its verdict was stored leaves work that is done.
@@ -45,7 +46,7 @@ impl Worker {
                 tracing::info!(call.id = %id, outcome = outcome.as_str(), model = self.judge.name(), "a call is judged")
             }
             // Erased meanwhile.
-            Err(StoreError::NotFound(_)) => {}
+            Err(error) if error.is_gone() => {}
             Err(error) => return Err(error.into()),
         }
         Ok(Step::Done)
@@ -56,7 +57,7 @@ impl Worker {
 pub(crate) async fn question_of(store: &Store, id: CallId) -> Result<Option<Question>, StoreError> {
     let settings = match store.call_script(id).await {
         Ok(script) => script.script.outcome,
-        Err(StoreError::NotFound(_)) => Default::default(),
+        Err(error) if error.is_gone() => Default::default(),
         Err(error) => return Err(error),
     };
     Ok(Question::of(&conversation(store, id).await?.history, settings))

@@ -28,7 +28,7 @@ impl Worker {
         let Some(hume) = &self.hume else { return Ok(Step::Done) };
         match self.store.call(id).await {
             Ok(_) => {}
-            Err(StoreError::NotFound(_)) => return Ok(Step::Done),
+            Err(error) if error.is_gone() => return Ok(Step::Done),
             Err(error) => return Err(error.into()),
         }
         let entries = journal(&self.store, id).await?;

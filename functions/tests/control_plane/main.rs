@@ -12,6 +12,7 @@ mod outcomes;
 mod placing;
 mod reading;
 mod services;
+mod telling;
 mod voice;
 mod worker;
 mod world;

@@ -14,6 +14,7 @@ mod analysis;
 mod calls;
 mod emulator;
 mod epochs;
+mod erasing;
 mod faults;
 mod journal;
 mod lists;
