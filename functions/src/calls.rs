@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use store::{CallRecord, Direction, ListQuery, Moment, Outcome, Status, WorkKind};
+use store::{CallRecord, Direction, Erasure, ListQuery, Moment, Outcome, Status};
 
 use crate::door::{Admin, Api, Query, Viewer};
 use crate::problem::{FieldError, Problem};
@@ -185,17 +185,18 @@ pub(crate) async fn show(api: Api<Viewer>, Path(id): Path<String>) -> Result<Jso
     Ok(Json(api.store.call(call_id(&id)?).await?))
 }
 
-/// Erases a call that is over. The worker does it; asking again is harmless.
+/// Erases a call that is over: from now on it is gone for everybody, and the worker removes its parts.
 pub(crate) async fn erase(api: Api<Admin>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let id = call_id(&id)?;
-    let call = api.store.call(id).await?;
-    if !call.status.is_final() {
-        return Err(Problem::conflict("the call is still under way; hang up first"));
+    match api.store.erase_call(id, &api.person.name).await? {
+        Erasure::Begun => {
+            tracing::info!(call.id = %id, user = api.person.name, "a call is erased");
+            api.bell.ring();
+            Ok(StatusCode::ACCEPTED)
+        }
+        Erasure::Repeated => Err(Problem::gone(format!("{id} was erased"))),
+        Erasure::UnderWay => Err(Problem::conflict("the call is still under way; hang up first")),
     }
-    tracing::info!(call.id = %id, user = api.person.name, "a call is to be erased");
-    api.store.add_work(id, WorkKind::Erase, api.store.now()).await?;
-    api.bell.ring();
-    Ok(StatusCode::ACCEPTED)
 }
 
 /// The id of a path. What is no id belongs to no call.

@@ -4,6 +4,7 @@
 //! cannot be configured does (exit code 2) is its caller's.
 
 mod lookup;
+mod tell;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::guard::{Guard, country_of};
 use crate::public_url::PublicUrl;
 
 pub use lookup::{ConfigError, ConfigProblem, Lookup};
+pub use tell::TellConfig;
 
 /// What a Lambda can answer at once is 6 MB, and Base64 takes a third of it.
 const LAMBDA_PART_BYTES_MAX: u64 = 4 << 20;
@@ -31,6 +33,8 @@ pub struct StoreConfig {
     pub bucket: String,
     /// `RETENTION_DAYS`.
     pub retention: Duration,
+    /// Whether `WEBHOOK_URL` is set: every function that changes calls writes the work of telling.
+    pub webhooks: bool,
 }
 
 /// What it takes to believe Twilio's webhooks.
@@ -156,13 +160,15 @@ impl StoreConfig {
             table: lookup.required("TABLE_NAME", "set it to the name of the DynamoDB table").unwrap_or_default(),
             bucket: lookup.required("BUCKET_NAME", "set it to the name of the S3 bucket").unwrap_or_default(),
             retention: Duration::from_secs(lookup.number("RETENTION_DAYS", 365, 1..=36_500) * 24 * 3_600),
+            webhooks: lookup.optional("WEBHOOK_URL").is_some(),
         }
     }
 
     /// The store's settings.
     #[must_use]
     pub fn settings(&self) -> store::Config {
-        store::Config { retention: self.retention, ..store::Config::new(&self.table, &self.bucket) }
+        let (retention, webhooks) = (self.retention, self.webhooks);
+        store::Config { retention, webhooks, ..store::Config::new(&self.table, &self.bucket) }
     }
 }
 

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response as HttpResponse};
 use call::limits::HISTORY_MAX;
 use call::prepare::Prepare;
 use call::resume::Conversation;
+use call::setup::ChatRef;
 use call::{CallId, Setup};
 use http::header::CONTENT_TYPE;
 use store::{CallRecord, CallScript, Position, Store, StoreError};
@@ -200,13 +201,19 @@ pub(crate) async fn prepare_of(
         script: script.script,
         engines: script.engines,
         history,
-        chat: so_far.chat,
+        chat: so_far.chat.or_else(|| reported(call)),
         offset_ms,
         greeted: so_far.greeted,
         disclosed: so_far.disclosed,
         call_ms_max,
     };
     Ok(Prepare { setup, account_sid, call_sid: Some(call_sid) })
+}
+
+/// The conversation that an engine reported and whose node wrote nothing down. The first epoch has none behind it.
+fn reported(call: &CallRecord) -> Option<ChatRef> {
+    let chat = call.marks.chats.last().filter(|_| call.epoch > 1)?;
+    Some(ChatRef { engine: chat.engine, group: chat.group.clone() })
 }
 
 /// What was said so far, as heard.

@@ -1,7 +1,7 @@
 //! `/hume/webhook`: what EVI tells of its chats.
 //!
 //! The node journals a chat's ids when it opens the chat, so most of what comes here is known. A chat that ended and
-//! that the journal does not know (its node died before it wrote) is kept there, in epoch 0, which no stream writes.
+//! that the journal does not know (its node died before it wrote) is kept with the call.
 //! Deliveries come in any order and any number; each is answered at once.
 
 use axum::extract::{Request, State};
@@ -10,7 +10,7 @@ use call::agent::EngineKind;
 use call::journal::{Entry, Kind};
 use http::{HeaderMap, StatusCode};
 use secrecy::ExposeSecret;
-use store::StoreError;
+use store::{Chat, StoreError};
 use wire::hume::webhook::{ChatRef, SIGNATURE_HEADER, TIMESTAMP_HEADER, Webhook, verify};
 
 use crate::connect::journal;
@@ -20,9 +20,6 @@ use crate::state::StatusState;
 
 /// The largest delivery, in bytes: ids and a tool's arguments.
 const WEBHOOK_BYTES_MAX: usize = 64 << 10;
-
-/// Where the ids of chats begin among the numbers of epoch 0; below are those of transfers.
-const FIRST_SEQ: u64 = 1_000_000;
 
 pub(crate) async fn webhook(State(state): State<StatusState>, request: Request) -> Result<StatusCode, Problem> {
     let (parts, body) = request.into_parts();
@@ -64,7 +61,7 @@ impl StatusState {
     async fn keep(&self, id: CallId, chat: &ChatRef) -> Result<(), StoreError> {
         match self.store.call(id).await {
             Ok(_) => {}
-            Err(StoreError::NotFound(_)) => return Ok(()),
+            Err(error) if error.is_gone() => return Ok(()),
             Err(error) => return Err(error),
         }
         let is_this = |entry: &Entry| {
@@ -74,25 +71,13 @@ impl StatusState {
         if journal(&self.store, id).await?.iter().any(is_this) {
             return Ok(());
         }
-        let kind = Kind::EngineReady {
-            engine: EngineKind::Hume,
-            resumed: false,
-            chat_group: Some(chat.chat_group_id.clone()),
-            chat: Some(chat.chat_id.clone()),
-            took_ms: 0,
-        };
-        let entry = Entry { epoch: 0, seq: seq_of(&chat.chat_id), at_ms: self.store.now().as_ms(), kind };
-        self.store.append_journal(id, &[entry]).await
+        let (group, chat) = (chat.chat_group_id.clone(), chat.chat_id.clone());
+        let chat = Chat { engine: EngineKind::Hume, group, id: chat };
+        self.store.record_chat(id, &chat).await.map(drop)
     }
 }
 
 /// Our call, which we name to EVI as the session's id.
 fn call_of(chat: &ChatRef) -> Option<CallId> {
     chat.custom_session_id.as_deref()?.parse().ok()
-}
-
-/// The same number for the same chat, so that a repeated delivery changes nothing (FNV-1a).
-fn seq_of(chat: &str) -> u64 {
-    let hash = chat.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    FIRST_SEQ + u64::from(hash)
 }

@@ -7,6 +7,8 @@ use clients::Twilio;
 use store::Store;
 
 use crate::config::{ConfigError, Lookup, StoreConfig, TwilioConfig};
+use crate::state::Bell;
+use crate::wake::Alarm;
 
 /// Starts logging: a JSON object a line, which CloudWatch reads. `RUST_LOG` chooses what.
 pub fn start_logs() {
@@ -51,6 +53,15 @@ pub async fn serve(router: Router) -> ExitCode {
             tracing::error!(%error, "the Lambda runtime ended");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Serves a router until the Lambda ends, and wakes the worker when `bell` was rung, if `WORKER_FUNCTION` names it.
+pub async fn serve_and_wake(router: Router, bell: Bell) -> ExitCode {
+    let environment = |name: &str| std::env::var(name).ok();
+    match Alarm::read(&Lookup::new(&environment), bell) {
+        Some(alarm) => serve(alarm.around(router)).await,
+        None => serve(router).await,
     }
 }
 

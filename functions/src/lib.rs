@@ -25,6 +25,7 @@ pub mod counters;
 pub mod door;
 pub mod fallback;
 pub mod guard;
+mod held;
 pub mod hume;
 pub mod lambda;
 pub mod live;
@@ -43,6 +44,8 @@ pub mod status;
 mod steer;
 mod transcript;
 pub mod voice;
+pub mod wake;
+pub mod webhook;
 pub mod worker;
 
 mod next;

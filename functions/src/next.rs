@@ -13,8 +13,8 @@ use std::fmt;
 use std::time::Duration;
 
 use axum::extract::State;
-use call::journal::{EndReason, EndedBy, Entry, Kind, NextStep};
-use store::{CallRecord, Move, Node, Source, StatusFact, StoreError};
+use call::journal::{EndReason, EndedBy, NextStep};
+use store::{CallRecord, Moment, Move, Node, Source, StatusFact, StoreError, Transfer};
 use wire::twilio::form::{DialCallStatus, DialCallback, VoiceRequest};
 use wire::twilio::twiml::{Dial, Response, Verb};
 
@@ -255,13 +255,7 @@ impl VoiceState {
         request: &VoiceRequest,
     ) -> Result<(), StoreError> {
         tracing::info!(call.id = %call.id, ended = %ended, "a transfer has ended");
-        self.store.end_transfer(call.id, epoch).await?;
-        // Epoch 0 is the control plane's own part of the journal: no stream writes there. The number is the same for a
-        // repeat, which therefore changes nothing.
-        let at_ms = self.store.now().as_ms();
-        let command = format!("transfer ended: {ended}");
-        let entry = Entry { epoch: 0, seq: u64::from(epoch).max(1), at_ms, kind: Kind::Commanded { command } };
-        self.store.append_journal(call.id, &[entry]).await?;
+        self.store.end_transfer(call.id, &ended.transfer(epoch, self.store.now())).await?;
         if request.is_in_progress() { Ok(()) } else { self.note_end(call, request).await }
     }
 
@@ -313,6 +307,17 @@ impl Ended {
             | DialCallStatus::Canceled
             | DialCallStatus::Other(_) => Self::NotReached { status: shown(dial.dial_call_status.as_str()) },
         }
+    }
+
+    /// As the record shows it.
+    fn transfer(&self, epoch: u32, at: Moment) -> Transfer {
+        let (status, duration_s) = match self {
+            Self::Talked { seconds } => ("completed", *seconds),
+            Self::CutOff { seconds } => ("cut-off", *seconds),
+            Self::NotReached { status } => (status.as_str(), 0),
+            Self::Unknown => ("unknown", 0),
+        };
+        Transfer { epoch, status: status.to_owned(), duration_s, at }
     }
 
     /// Whether the answer has words.

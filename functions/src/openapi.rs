@@ -89,7 +89,7 @@ const OPERATIONS: &[Operation] = &[
     Operation {
         method: "delete",
         path: "/v1/calls/{id}",
-        summary: "Erase a call that is over, with all that belongs to it.",
+        summary: "Erase a call that is over, with all that belongs to it: from now on it is answered with 410.",
         role: Some(Role::Admin),
         answer: (202, "", None),
         ..READ
@@ -110,7 +110,7 @@ const OPERATIONS: &[Operation] = &[
     },
     Operation {
         path: "/v1/calls/{id}/recording",
-        summary: "The recording: stereo, the caller on the left. Takes the header Range.",
+        summary: "The recording: stereo, the caller on the left. Takes the headers Range and If-Range. The whole of a long one is answered with 307 where it is served by a Lambda.",
         answer: (200, "audio/wav", None),
         ..READ
     },
@@ -140,6 +140,37 @@ const OPERATIONS: &[Operation] = &[
         summary: "Replace the agent's instructions for the rest of the call.",
         body: Some("Instructions"),
         ..STEER
+    },
+    Operation {
+        path: "/v1/calls/{id}/access",
+        summary: "Who read, exported, corrected or erased a call, also after it was erased.",
+        role: Some(Role::Admin),
+        answer: (200, JSON, Some("AccessList")),
+        ..READ
+    },
+    Operation {
+        path: "/v1/access",
+        summary: "Who exported many calls or erased a number, in one month.",
+        role: Some(Role::Admin),
+        query: &[("month", "The month in UTC, as in 2026-01; without it, this one.")],
+        answer: (200, JSON, Some("AccessList")),
+        ..READ
+    },
+    Operation {
+        path: "/v1/numbers/{number}",
+        summary: "All that is held about a number, newest call first.",
+        role: Some(Role::Admin),
+        query: &[("cursor", "next_cursor of the page before.")],
+        answer: (200, JSON, Some("HeldPage")),
+        ..READ
+    },
+    Operation {
+        method: "delete",
+        path: "/v1/numbers/{number}",
+        summary: "Erase all calls with a number that were opened until now. Those under way are erased when they are over.",
+        role: Some(Role::Admin),
+        answer: (202, JSON, Some("NumberErasure")),
+        ..READ
     },
     Operation { path: "/v1/agents", summary: "The agents.", ..READ },
     Operation { path: "/v1/agents/{name}", summary: "An agent.", ..READ },
@@ -248,6 +279,9 @@ fn schemas() -> Value {
             "created_at": time, "answered_at": or_null("string"), "ended_at": or_null("string"),
             "duration_s": or_null("integer"), "outcome": or_null("string"), "epoch": whole,
             "recording": or_null("string"), "simulated": { "type": "boolean" },
+            "transfer": object(&["epoch", "status", "duration_s", "at"], json!({
+                "epoch": whole, "status": text, "duration_s": whole, "at": time,
+            })),
         })),
         "CallPage": object(&["calls", "next_cursor"], json!({
             "calls": { "type": "array", "items": reference("Call") }, "next_cursor": or_null("string"),
@@ -268,6 +302,22 @@ fn schemas() -> Value {
         })),
         "Waveform": object(&["step_ms", "caller", "agent"], json!({
             "step_ms": whole, "caller": { "type": "array", "items": whole }, "agent": { "type": "array", "items": whole },
+        })),
+        "AccessList": object(&["access"], json!({
+            "access": { "type": "array", "items": object(&["at", "who", "what"], json!({
+                "at": time, "who": text, "what": words(&["transcript", "recording", "exported", "corrected", "erased"]),
+                "calls": whole,
+            })) },
+        })),
+        "HeldPage": object(&["number", "calls", "next_cursor"], json!({
+            "number": text, "next_cursor": or_null("string"),
+            "calls": { "type": "array", "items": object(&["call", "items", "recording", "access"], json!({
+                "call": reference("Call"), "items": { "type": "object" }, "journal": text,
+                "recording": or_null("string"), "access": { "type": "array", "items": { "type": "object" } },
+            })) },
+        })),
+        "NumberErasure": object(&["order", "erased", "under_way", "more"], json!({
+            "order": text, "erased": whole, "under_way": whole, "more": { "type": "boolean" },
         })),
         "SignIn": object(&["token"], json!({ "token": text })),
         "Transfer": object(&["to"], json!({ "to": number })),

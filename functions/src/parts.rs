@@ -1,14 +1,20 @@
-//! The parts of a call: transcript, journal, recording, waveform.
+//! The parts of a call: transcript, journal, recording, waveform. Who reads or hears them is on record.
+
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use call::journal::{Entry, Turn};
-use http::header::{ACCEPT, ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use futures_util::stream;
+use http::header::{
+    ACCEPT, ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, IF_RANGE,
+    LOCATION, RANGE,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
-use store::{ByteRange, CallRecord, Moment, Part, Position, RecordingState};
+use store::{AccessKind, ByteRange, CallRecord, Moment, Position, RecordingFile, RecordingState};
 
 use crate::calls::call_id;
 use crate::connect::conversation;
@@ -19,6 +25,9 @@ use crate::transcript::{as_text, as_vtt};
 
 /// Entries on a page of a journal, unless asked otherwise, and at most.
 const ENTRIES_MAX: usize = 1_000;
+
+/// S3 hands a recording out for so long without asking us again.
+const URL_VALID: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +55,7 @@ pub(crate) async fn transcript(
         None if accept.contains("text/plain") => "txt",
         None => "json",
     };
+    api.store.note_access(call.id, &api.person.name, AccessKind::Transcript).await?;
     let turns = conversation(&api.store, call.id).await?.history;
     match format {
         "json" => Ok(Json(Transcript { call: call.id, turns }).into_response()),
@@ -80,6 +90,7 @@ pub(crate) async fn journal(
     let limit = query.limit.as_deref().map(|text| text.parse().ok().filter(|limit| (1..=ENTRIES_MAX).contains(limit)));
     let wrong = || Problem::invalid("limit", format!("it must be a whole number from 1 to {ENTRIES_MAX}"));
     let limit = limit.map_or(Ok(ENTRIES_MAX), |limit| limit.ok_or_else(wrong))?;
+    api.store.note_access(call.id, &api.person.name, AccessKind::Transcript).await?;
     let page = api.store.read_journal(call.id, after, limit).await?;
     let last = page.entries.last().map(Position::of).or(after);
     Ok(Json(JournalPart {
@@ -111,40 +122,57 @@ pub(crate) async fn recording(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let call = api.recorded(&id).await?;
-    let range = headers.get(RANGE).and_then(|range| ByteRange::parse(range.to_str().ok()?));
-    let range = match (range, api.part_bytes_max) {
-        (None, None) => None,
-        (Some(range), None) => Some(range),
-        (range, Some(max)) => {
-            let total = api.store.recording_bytes(call.id).await?;
-            match range {
-                None if total <= max => None,
-                None => {
-                    let detail = format!("the recording has {total} bytes; ask for it in parts, with the header Range");
-                    return Err(Problem::invalid("Range", detail));
-                }
-                // A server may answer with less than was asked for (RFC 9110, 15.3.7); players ask on.
-                Some(range) => Some(match range.within(total) {
-                    Some((first, last)) => ByteRange::Between(first, last.min(first + max - 1)),
-                    None => range,
-                }),
-            }
-        }
+    let file = api.store.recording_file(call.id).await?;
+    api.store.note_access(call.id, &api.person.name, AccessKind::Recording).await?;
+    if text(&headers, IF_NONE_MATCH).is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == file.etag)) {
+        let response = described(&file).status(StatusCode::NOT_MODIFIED).body(Body::empty());
+        return Ok(response.expect("invariant: constants are valid headers"));
+    }
+    // Whoever goes on with a file that is another one by now gets the new one from its beginning.
+    let is_current = text(&headers, IF_RANGE).is_none_or(|tag| tag.trim() == file.etag);
+    let range = text(&headers, RANGE).filter(|_| is_current).and_then(ByteRange::parse);
+    let place = match range.map(|range| range.within(file.bytes)) {
+        Some(None) => return Ok(unsatisfiable(file.bytes)),
+        Some(place) => place,
+        None => None,
     };
-    let wav = |status, length: usize| {
-        let builder = Response::builder().status(status).header(CONTENT_TYPE, "audio/wav");
-        builder.header(ACCEPT_RANGES, "bytes").header(CONTENT_LENGTH, length)
+    let place = match (place, api.part_bytes_max) {
+        (None, Some(max)) if file.bytes > max => return elsewhere(&api.store.recording_url(call.id, URL_VALID).await?),
+        // A server may answer with less than was asked for (RFC 9110, 15.3.7); players ask on.
+        (Some((first, last)), Some(max)) => Some((first, last.min(first + max - 1))),
+        (place, _) => place,
     };
-    let response = match api.store.recording(call.id, range).await? {
-        Part::Whole(bytes) => wav(StatusCode::OK, bytes.len()).body(Body::from(bytes)),
-        Part::Partial { bytes, first, total } => {
-            let last = first + (bytes.len() as u64).saturating_sub(1);
-            let place = format!("bytes {first}-{last}/{total}");
-            wav(StatusCode::PARTIAL_CONTENT, bytes.len()).header(CONTENT_RANGE, place).body(Body::from(bytes))
+    let body = api.store.recording(call.id, &file, place).await?;
+    let body = Body::from_stream(stream::unfold(body, |mut body| async { Some((body.next().await?, body)) }));
+    let response = match place {
+        None => described(&file).header(CONTENT_LENGTH, file.bytes).body(body),
+        Some((first, last)) => {
+            let range = format!("bytes {first}-{last}/{}", file.bytes);
+            let builder = described(&file).status(StatusCode::PARTIAL_CONTENT).header(CONTENT_RANGE, range);
+            builder.header(CONTENT_LENGTH, last + 1 - first).body(body)
         }
-        Part::Unsatisfiable { total } => return Ok(unsatisfiable(total)),
     };
     Ok(response.expect("invariant: numbers and constants are valid headers"))
+}
+
+/// What every answer about a recording says.
+fn described(file: &RecordingFile) -> http::response::Builder {
+    let builder = Response::builder().header(CONTENT_TYPE, "audio/wav").header(ACCEPT_RANGES, "bytes");
+    match HeaderValue::from_str(&file.etag) {
+        Ok(tag) if !tag.is_empty() => builder.header(ETAG, tag),
+        Ok(_) | Err(_) => builder,
+    }
+}
+
+/// The whole is more than a Lambda can answer, and a part must not be sent to whoever did not ask for one: S3 hands it
+/// out itself. The address opens this one file for a minute, and is in this answer alone.
+fn elsewhere(url: &str) -> Result<Response, Problem> {
+    let place = HeaderValue::from_str(url).map_err(Problem::internal)?;
+    Ok((StatusCode::TEMPORARY_REDIRECT, [(LOCATION, place)]).into_response())
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
 }
 
 fn unsatisfiable(total: u64) -> Response {
@@ -158,9 +186,8 @@ fn unsatisfiable(total: u64) -> Response {
 
 pub(crate) async fn recording_head(api: Api<Viewer>, Path(id): Path<String>) -> Result<Response, Problem> {
     let call = api.recorded(&id).await?;
-    let total = api.store.recording_bytes(call.id).await?;
-    let builder = Response::builder().header(CONTENT_TYPE, "audio/wav").header(ACCEPT_RANGES, "bytes");
-    let response = builder.header(CONTENT_LENGTH, total).body(Body::empty());
+    let file = api.store.recording_file(call.id).await?;
+    let response = described(&file).header(CONTENT_LENGTH, file.bytes).body(Body::empty());
     Ok(response.expect("invariant: numbers and constants are valid headers"))
 }
 
@@ -180,7 +207,7 @@ impl ApiInner {
                 let detail = "the recording is joined a few seconds after the call's end; try again then";
                 let problem =
                     Problem::new(StatusCode::NOT_FOUND, "recording-pending", "The recording is not ready", detail);
-                Err(problem.after(std::time::Duration::from_secs(5)))
+                Err(problem.after(Duration::from_secs(5)))
             }
             Some(RecordingState::Empty) => Err(Problem::not_found("any sound of this call")),
             None => Err(Problem::not_found("a recording of this call, because its agent does not record,")),

@@ -85,6 +85,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing", format!("{what} does not exist"))
     }
 
+    /// There was such a thing, and somebody wanted it to be gone.
+    #[must_use]
+    pub fn gone(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, "erased", "It was erased", detail)
+    }
+
     /// The call is in a state in which this cannot be done.
     #[must_use]
     pub fn conflict(detail: impl Into<String>) -> Self {
@@ -193,6 +199,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::NotFound(what) => Self::not_found(what),
+            StoreError::Erased(what) => Self::gone(format!("{what} was erased")),
             StoreError::BadCursor => {
                 Self::invalid("cursor", "it does not belong to this list; leave it out to begin at the newest call")
             }
@@ -223,6 +230,7 @@ mod tests {
     fn what_the_store_says_becomes_a_status() {
         let status = |error: StoreError| Problem::from(error).status().as_u16();
         assert_eq!(status(StoreError::NotFound("call_1".into())), 404);
+        assert_eq!(status(StoreError::Erased("call_1".into())), 410);
         assert_eq!(status(StoreError::Throttled), 503);
         assert_eq!(status(StoreError::BadCursor), 400);
         assert_eq!(status(StoreError::TooLarge("x".into())), 500);

@@ -9,7 +9,7 @@ use http::{HeaderValue, Method};
 
 use crate::door::finish;
 use crate::state::{ApiState, FallbackState, StatusState, VoiceState};
-use crate::{calls, catalog, fallback, live, openapi, parts, place, session, status, steer, voice};
+use crate::{calls, catalog, fallback, held, live, openapi, parts, place, session, status, steer, voice};
 
 /// What the program for one machine mounts.
 #[derive(Clone, Debug)]
@@ -77,6 +77,10 @@ impl Routes {
             .on(Method::POST, "/v1/calls/{id}/transfer", steer::transfer)
             .on(Method::POST, "/v1/calls/{id}/say", steer::say)
             .on(Method::POST, "/v1/calls/{id}/instructions", steer::instruct)
+            .on(Method::GET, "/v1/calls/{id}/access", held::access)
+            .on(Method::GET, "/v1/access", held::sweeps)
+            .on(Method::GET, "/v1/numbers/{number}", held::export)
+            .on(Method::DELETE, "/v1/numbers/{number}", held::erase)
             .on(Method::GET, "/v1/agents", catalog::agents)
             .on(Method::GET, "/v1/agents/{name}", catalog::agent)
             .on(Method::GET, "/v1/engines", catalog::engines)

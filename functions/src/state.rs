@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::extract::FromRef;
 use clients::Twilio;
+use futures_util::FutureExt as _;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use store::{Allowance, Every, Store};
@@ -21,8 +22,8 @@ use crate::nodes::Nodes;
 use crate::place::Boundaries;
 use crate::public_url::PublicUrl;
 
-/// Rung when there is something to do for the worker. On one machine the worker's loop listens; a Lambda has nobody to
-/// ring for, and its worker comes by the clock.
+/// Rung when there is something to do for the worker. On one machine the worker's loop listens; a Lambda starts
+/// the worker's before it answers (see [`wake`](crate::wake)).
 #[derive(Clone, Debug, Default)]
 pub struct Bell(Arc<Notify>);
 
@@ -34,6 +35,12 @@ impl Bell {
 
     pub(crate) async fn heard(&self) {
         self.0.notified().await;
+    }
+
+    /// Whether it was rung since it was last heard.
+    pub(crate) fn has_rung(&self) -> bool {
+        let heard = std::pin::pin!(self.0.notified());
+        heard.now_or_never().is_some()
     }
 }
 

@@ -81,7 +81,11 @@ async fn stream(State(state): State<StatusState>, signed: Signed<StreamCallback>
             tracing::debug!(call.id = %call.id, "Twilio reports that a stream has stopped");
             state.may_be_over(&call, callback.stream_sid).await?;
         }
-        StreamEvent::Started => tracing::debug!(call.id = %call.id, "Twilio reports that a stream has started"),
+        StreamEvent::Started => {
+            tracing::debug!(call.id = %call.id, "Twilio reports that a stream has started");
+            // An inbound call is opened where nobody can wake the worker, who may have to tell of it.
+            state.bell.ring();
+        }
         StreamEvent::Other(event) => {
             let event = shown(event);
             tracing::warn!(call.id = %call.id, event, "Twilio reports an unknown stream event")
@@ -104,7 +108,7 @@ impl StatusState {
             None => self.store.call_by_sid(sid).await.map(Some),
         };
         match found {
-            Err(StoreError::NotFound(_)) => Ok(None),
+            Err(error) if error.is_gone() => Ok(None),
             found => found,
         }
     }

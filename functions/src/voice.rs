@@ -90,7 +90,7 @@ impl VoiceState {
         match found {
             Ok(call) => Ok(Known::Call(Box::new(call))),
             Err(StoreError::NotFound(_)) if mention.call.is_none() => Ok(Known::NotYet),
-            Err(StoreError::NotFound(_)) => Ok(Known::Wrong),
+            Err(error) if error.is_gone() => Ok(Known::Wrong),
             Err(error) => Err(error),
         }
     }
@@ -134,6 +134,7 @@ impl VoiceState {
             return self.go_on(opened.call, request, is_again).await;
         }
         tracing::info!(call.id = %id, call.sid = %request.call_sid, agent = opened.call.agent, "a call comes in");
+        self.bell.ring();
         self.begin(&opened.call, script, &nodes, request).await
     }
 

@@ -2,29 +2,40 @@
 //!
 //! It claims work that is due, by a lease that no other worker can have at the same time, does one step of each, and
 //! deletes the work or puts it off. Every step may be repeated: a worker can die after any of them. What fails comes back
-//! later and later, and is dead after ten tries: listed, until a person lets it be tried again.
+//! later and later, and is dead after ten tries: listed, until a person lets it be tried again. A few items are done at a
+//! time, so that a long recording holds up nobody's webhook.
 
 mod join;
 mod reconcile;
 
 use std::time::{Duration, Instant};
 
+use call::CallId;
 use clients::{ClientError, Twilio};
+use futures_util::{StreamExt as _, stream};
 use store::{Healed, Leased, Store, StoreError, WorkItem, WorkKind};
 
 use crate::state::Bell;
+use crate::webhook::{Event, TellError, Webhook};
 
 /// How long an item is ours: the longest step reads and writes a recording of some hours.
 const LEASE: Duration = Duration::from_secs(300);
 
-/// Items claimed at once. They are done one after the other, within the lease.
-const CLAIMED_MAX: usize = 10;
+/// Items claimed at once: all of them are begun well within the lease.
+const CLAIMED_MAX: usize = 16;
+
+/// Items done at the same time. Most wait for others (S3, Twilio, a webhook's receiver), and a recording being joined
+/// takes some ten megabytes.
+const AT_ONCE: usize = 4;
 
 /// The loop looks so often, when nobody rings.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The loop counts the placed calls anew so often.
 const HEAL_EVERY: Duration = Duration::from_secs(60);
+
+/// An order to erase a number is looked at again so soon, while it has calls left or a call is under way.
+const ERASE_ON: Duration = Duration::from_secs(30);
 
 /// What this version does not do yet is looked at again so often.
 const LATER: Duration = Duration::from_secs(24 * 3_600);
@@ -34,6 +45,7 @@ const LATER: Duration = Duration::from_secs(24 * 3_600);
 pub struct Worker {
     pub(crate) store: Store,
     pub(crate) twilio: Twilio,
+    webhook: Option<Webhook>,
 }
 
 /// What one round did.
@@ -45,6 +57,8 @@ pub struct Round {
     pub postponed: usize,
     /// Items that failed and come back, or are dead.
     pub failed: usize,
+    /// Items that were passed over, because they cannot be read.
+    pub unreadable: u64,
 }
 
 impl Round {
@@ -52,6 +66,13 @@ impl Round {
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.done + self.postponed + self.failed == 0
+    }
+
+    fn add(&mut self, other: Self) {
+        self.done += other.done;
+        self.postponed += other.postponed;
+        self.failed += other.failed;
+        self.unreadable += other.unreadable;
     }
 }
 
@@ -69,13 +90,21 @@ pub(crate) enum WorkError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Twilio(#[from] ClientError),
+    #[error(transparent)]
+    Tell(#[from] TellError),
 }
 
 impl Worker {
     /// A worker on this store, which may ask this Twilio account.
     #[must_use]
     pub const fn new(store: Store, twilio: Twilio) -> Self {
-        Self { store, twilio }
+        Self { store, twilio, webhook: None }
+    }
+
+    /// The same, which tells this receiver what becomes of calls.
+    #[must_use]
+    pub fn telling(self, webhook: Option<Webhook>) -> Self {
+        Self { webhook, ..self }
     }
 
     /// One round: claims what is due, and does it.
@@ -84,26 +113,40 @@ impl Worker {
     ///
     /// The store does not answer.
     pub async fn round(&self) -> Result<Round, StoreError> {
-        let mut round = Round::default();
-        for leased in self.store.claim_work(CLAIMED_MAX, LEASE).await? {
-            let (kind, call) = (leased.item.kind.as_str(), leased.item.call);
-            match self.step(&leased).await {
-                Ok(Step::Done) => {
-                    tracing::debug!(kind, call.id = %call, "work is done");
-                    self.store.complete_work(&leased).await?;
-                    round.done += 1;
-                }
-                Ok(Step::Postponed(delay)) => {
-                    self.store.postpone_work(&leased, delay).await?;
-                    round.postponed += 1;
-                }
-                Err(error) => {
-                    self.failed(&leased, &error).await?;
-                    round.failed += 1;
-                }
+        let unreadable = self.store.unreadable();
+        let claimed = self.store.claim_work(CLAIMED_MAX, LEASE).await?;
+        let mut round = Round { unreadable: self.store.unreadable() - unreadable, ..Round::default() };
+        let worker = self.clone();
+        let mut steps = stream::iter(claimed).map(move |leased| worker.clone().take(leased)).buffer_unordered(AT_ONCE);
+        let mut result = Ok(());
+        // What was begun is brought to its end, whatever becomes of the others.
+        while let Some(taken) = steps.next().await {
+            match taken {
+                Ok(taken) => round.add(taken),
+                Err(error) => result = Err(error),
             }
         }
-        Ok(round)
+        result.map(|()| round)
+    }
+
+    /// Does one item, and says so to the store.
+    async fn take(self, leased: Leased) -> Result<Round, StoreError> {
+        let (kind, call) = (leased.item.kind.as_str(), leased.item.call);
+        match self.step(&leased).await {
+            Ok(Step::Done) => {
+                tracing::debug!(kind, call.id = %call, "work is done");
+                self.store.complete_work(&leased).await?;
+                Ok(Round { done: 1, ..Round::default() })
+            }
+            Ok(Step::Postponed(delay)) => {
+                self.store.postpone_work(&leased, delay).await?;
+                Ok(Round { postponed: 1, ..Round::default() })
+            }
+            Err(error) => {
+                self.failed(&leased, &error).await?;
+                Ok(Round { failed: 1, ..Round::default() })
+            }
+        }
     }
 
     /// Works until nothing is due, at most so many rounds. For a worker that comes by the clock.
@@ -119,9 +162,7 @@ impl Worker {
             if round.is_empty() {
                 break;
             }
-            total.done += round.done;
-            total.postponed += round.postponed;
-            total.failed += round.failed;
+            total.add(round);
         }
         Ok(total)
     }
@@ -176,18 +217,41 @@ impl Worker {
     async fn step(&self, leased: &Leased) -> Result<Step, WorkError> {
         let call = leased.item.call;
         match leased.item.kind {
-            WorkKind::Erase | WorkKind::Expire => {
-                self.store.erase_call(call).await?;
+            WorkKind::Erase => {
+                self.store.remove_parts(call).await?;
                 Ok(Step::Done)
             }
+            WorkKind::Expire => {
+                self.store.expire_call(call).await?;
+                Ok(Step::Done)
+            }
+            WorkKind::EraseNumber => Ok(match self.store.go_on_erasing(call).await? {
+                None => Step::Done,
+                Some(step) if step.more => Step::Postponed(Duration::from_millis(1)),
+                Some(_) => Step::Postponed(ERASE_ON),
+            }),
             WorkKind::JoinRecording => self.join(call).await,
             WorkKind::Reconcile => self.reconcile(call).await,
             // Not done by this version. The work is kept for one that does it, as long as its call is.
-            WorkKind::Analyse | WorkKind::SendWebhook => match self.store.call(call).await {
+            WorkKind::TellStarted => self.tell(Event::Started, call).await,
+            WorkKind::TellEnded => self.tell(Event::Ended, call).await,
+            WorkKind::TellAnalyzed => self.tell(Event::Analyzed, call).await,
+            WorkKind::Analyse => match self.store.call(call).await {
                 Ok(_) => Ok(Step::Postponed(LATER)),
-                Err(StoreError::NotFound(_)) => Ok(Step::Done),
+                Err(error) if error.is_gone() => Ok(Step::Done),
                 Err(error) => Err(error.into()),
             },
         }
+    }
+
+    /// Tells the receiver, if there is one still, of a call that still is.
+    async fn tell(&self, event: Event, id: CallId) -> Result<Step, WorkError> {
+        let Some(webhook) = &self.webhook else { return Ok(Step::Done) };
+        match self.store.call(id).await {
+            Ok(call) => webhook.tell(event, &call, self.store.now()).await?,
+            Err(error) if error.is_gone() => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Step::Done)
     }
 }

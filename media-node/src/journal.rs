@@ -327,7 +327,11 @@ async fn next_batch(queue: &mut mpsc::Receiver<Entry>, until: Option<Instant>) -
 /// a missing table, and would be the same for any other file.
 pub(crate) const fn is_about_content(error: &StoreError) -> bool {
     match error {
-        StoreError::NotFound(_) | StoreError::Corrupt { .. } | StoreError::TooLarge(_) | StoreError::BadCursor => true,
+        StoreError::NotFound(_)
+        | StoreError::Erased(_)
+        | StoreError::Corrupt { .. }
+        | StoreError::TooLarge(_)
+        | StoreError::BadCursor => true,
         StoreError::Throttled | StoreError::Unavailable(_) | StoreError::Conflict | StoreError::Refused { .. } => false,
     }
 }

@@ -13,7 +13,7 @@ use call::audio::mulaw::SILENCE;
 use call::recording::{Piece, SEGMENT_MS, Segmenter, bytes_of};
 use call::{CallId, Recorded};
 use futures_util::{StreamExt, stream};
-use store::{Store, StoreError, WorkKind};
+use store::{Store, StoreError};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -178,13 +178,12 @@ impl Recordings {
 
     /// Stores finished segments, again and again until told to stop.
     pub(crate) async fn upload(self: Arc<Self>, stop: CancellationToken) {
-        let mut troubled = false;
         loop {
-            let result = self.upload_once(troubled).await;
+            let result = self.upload_once().await;
             if let Err(error) = &result {
                 tracing::warn!(%error, spool.bytes = self.spool.bytes(), "failed to store a recording; it waits on disk");
             }
-            troubled = result.is_err();
+            let troubled = result.is_err();
             let pause = if troubled { RETRY_AFTER } else { LOOK_AGAIN_AFTER };
             tokio::select! {
                 () = async { tokio::time::sleep(pause).await; if !troubled {
@@ -195,10 +194,9 @@ impl Recordings {
         }
     }
 
-    async fn upload_once(&self, troubled: bool) -> Result<(), UploadError> {
+    async fn upload_once(&self) -> Result<(), UploadError> {
         let names = self.spool.orphans().await?;
-        let mut uploads =
-            stream::iter(names).map(|file| self.upload_file(file, troubled)).buffer_unordered(UPLOADS_MAX);
+        let mut uploads = stream::iter(names).map(|file| self.upload_file(file)).buffer_unordered(UPLOADS_MAX);
         let mut result = Ok(());
         while let Some(uploaded) = uploads.next().await {
             result = result.and(uploaded);
@@ -206,7 +204,7 @@ impl Recordings {
         result
     }
 
-    async fn upload_file(&self, file: String, late: bool) -> Result<(), UploadError> {
+    async fn upload_file(&self, file: String) -> Result<(), UploadError> {
         let Some(name) = Name::parse(&file) else {
             return self.put_aside(&file, "its name is not a segment's").await;
         };
@@ -217,10 +215,6 @@ impl Recordings {
             Err(error) => return Err(error.into()),
         }
         self.figures.segments_put.one();
-        // The worker may have joined the recording without this segment.
-        if late || name.boot != self.boot {
-            self.store.add_work(name.call, WorkKind::JoinRecording, self.store.now()).await?;
-        }
         self.spool.remove(&file).await?;
         Ok(())
     }

@@ -14,7 +14,7 @@ use crate::io::Recorded;
 use crate::journal::Speaker;
 use crate::limits::SAMPLES_PER_MS;
 
-pub use join::{Epoch, Joined, Waveform, join};
+pub use join::{Epoch, Peaks, Plan, Stretch, Waveform};
 
 /// The length of a segment as it is stored, in milliseconds: what a machine's loss may cost.
 pub const SEGMENT_MS: u64 = 10_000;

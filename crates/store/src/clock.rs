@@ -52,6 +52,11 @@ impl Moment {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// The beginning of its hour.
+    pub(crate) const fn hour(self) -> Self {
+        Self(self.0 - self.0 % 3_600_000)
+    }
+
     /// The UTC month, as in `2026-11`.
     pub(crate) fn month(self) -> String {
         self.to_string()[..7].to_owned()

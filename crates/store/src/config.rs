@@ -23,6 +23,8 @@ pub struct Config {
     pub credentials: Option<StaticCredentials>,
     /// How long a call is kept.
     pub retention: Duration,
+    /// Whether somebody is told what becomes of calls: only then is the work of telling written.
+    pub webhooks: bool,
     /// Where the time comes from.
     pub clock: Clock,
     /// Faults to inject. Only for tests.
@@ -41,6 +43,7 @@ impl Config {
             s3_url: None,
             credentials: None,
             retention: Duration::from_secs(365 * 24 * 3_600),
+            webhooks: false,
             clock: Clock::System,
             faults: None,
         }

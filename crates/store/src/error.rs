@@ -22,6 +22,9 @@ pub enum StoreError {
     /// There is no such thing, or it has expired.
     #[error("{0} is not in the store")]
     NotFound(String),
+    /// It was there and was erased, because a person asked for it.
+    #[error("{0} was erased")]
+    Erased(String),
     /// What is stored cannot be read.
     #[error("{what} in the store cannot be read: {why}")]
     Corrupt {
@@ -52,9 +55,27 @@ impl StoreError {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Throttled | Self::Unavailable(_) | Self::Conflict => true,
-            Self::NotFound(_) | Self::Corrupt { .. } | Self::TooLarge(_) | Self::BadCursor | Self::Refused { .. } => {
-                false
-            }
+            Self::NotFound(_)
+            | Self::Erased(_)
+            | Self::Corrupt { .. }
+            | Self::TooLarge(_)
+            | Self::BadCursor
+            | Self::Refused { .. } => false,
+        }
+    }
+
+    /// Whether there is nothing to be had: it never was, has expired, or was erased.
+    #[must_use]
+    pub const fn is_gone(&self) -> bool {
+        match self {
+            Self::NotFound(_) | Self::Erased(_) => true,
+            Self::Throttled
+            | Self::Unavailable(_)
+            | Self::Conflict
+            | Self::Corrupt { .. }
+            | Self::TooLarge(_)
+            | Self::BadCursor
+            | Self::Refused { .. } => false,
         }
     }
 

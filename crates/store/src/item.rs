@@ -90,6 +90,17 @@ impl Item {
         serde_json::from_value(Value::Object(fields)).map_err(|error| StoreError::corrupt(self.name(), error))
     }
 
+    /// All of it, as a person can read it; what is stored as a text of JSON, as JSON.
+    pub(crate) fn as_json(&self) -> Result<Value, StoreError> {
+        let fields = self.0.iter().filter(|(name, _)| *name != "pk" && *name != "sk").map(|(name, value)| {
+            let value = json(value)?;
+            let inner = value.as_str().filter(|text| text.starts_with(['[', '{'])).map(serde_json::from_str::<Value>);
+            Ok((name.clone(), inner.and_then(Result::ok).unwrap_or(value)))
+        });
+        let fields = fields.collect::<Result<Map<String, Value>, &'static str>>();
+        fields.map(Value::Object).map_err(|why| StoreError::corrupt(self.name(), why))
+    }
+
     /// The text of this name.
     pub(crate) fn text_of(&self, name: &str) -> Result<&str, StoreError> {
         let text = self.0.get(name).and_then(|value| value.as_s().ok()).map(String::as_str);

@@ -6,6 +6,7 @@
 use call::CallId;
 use call::journal::Entry;
 
+use crate::erase::Life;
 use crate::error::{Refusal, StoreError, failure};
 use crate::item::Item;
 use crate::keys;
@@ -55,14 +56,24 @@ impl Store {
     /// Writes entries. They are divided into batches; writing the same again, also divided otherwise, is harmless. The
     /// entries are written in order, so that after a failure a beginning of them is there.
     ///
-    /// An error that is retryable means: keep the entries and write them again. Any other will stay.
+    /// An error that is retryable means: keep the entries and write them again. Any other will stay. Entries of a call
+    /// that was erased or has expired are taken, and are not kept.
     pub async fn append_journal(&self, id: CallId, entries: &[Entry]) -> Result<(), StoreError> {
-        for batch in batches(entries)? {
+        if self.expiry_of(id) <= self.now() {
+            return Ok(());
+        }
+        let batches = batches(entries)?;
+        let written: Vec<_> = batches.iter().map(|batch| keys::journal(id, batch.first)).collect();
+        for batch in batches {
             let item = Item::new(&keys::journal(id, batch.first))
                 .text("entries", batch.json)
                 .number("last", batch.last)
                 .expiring(self.expiry_of(id));
             self.put_batch(item, batch.last).await?;
+        }
+        // Asked after writing, not before: of an erasure that begins between the two one of us sees the other.
+        if !written.is_empty() && self.life(id).await? == Life::Erased {
+            self.delete_all(&written).await?;
         }
         Ok(())
     }

@@ -10,6 +10,9 @@
 //! | how many placed calls are under way, and when the next may follow | `PLACED` / `COUNT` |
 //! | the placed calls that are under way | `PLACED` / `CALL#<id>`, a range |
 //! | when a number may be called again | `CALLED#<digest>` / `CALLED` |
+//! | who read, exported, corrected or erased a call | `CALL#<id>` / `ACCESS#<moment>#<what>#<who>`, a range |
+//! | who exported many, or erased a number | `ACCESS#<yyyy-mm>` / `<moment>#<nonce>` |
+//! | a number that is being erased | `ERASURE#<id>` / `NUMBER` |
 //! | work that is due | `WORK#<0-7>` / `<due>#<id>`, a range |
 //! | work that is dead | `WORK#dead` / `<id>` |
 //! | all nodes | `NODES` / `<name>` |
@@ -76,6 +79,24 @@ pub(crate) fn journal_sort(first: Position) -> String {
 
 /// After all batches of a journal.
 pub(crate) const JOURNAL_END: &str = "J#~";
+
+/// The sort keys of who had access to a call begin so. They outlive the call.
+pub(crate) const ACCESS: &str = "ACCESS#";
+
+/// Somebody had access to a call, first at this moment.
+pub(crate) fn access(id: CallId, at: Moment, what: &str, who: &str) -> Key {
+    Key::new(call_partition(id), format!("{ACCESS}{at}#{what}#{}", escape(who)))
+}
+
+/// The partition of what people did to many calls at once, by month.
+pub(crate) fn access_month(month: &str) -> String {
+    format!("{ACCESS}{month}")
+}
+
+/// A number that is being erased.
+pub(crate) fn number_erasure(order: CallId) -> Key {
+    Key::new(format!("ERASURE#{order}"), "NUMBER")
+}
 
 /// The way from Twilio's id to the call.
 pub(crate) fn sid(sid: CallSid) -> Key {

@@ -9,6 +9,7 @@
 //! call. Left to others: what a request means (`functions`), what is worth writing down (`media-node`), and keeping
 //! what cannot be written while the store is away: [`StoreError::is_retryable`] tells that from what never can.
 
+mod access;
 mod agent;
 mod allowance;
 mod clock;
@@ -25,6 +26,7 @@ mod journal;
 mod keys;
 mod list;
 mod node;
+mod number;
 mod open;
 mod record;
 mod recording;
@@ -37,22 +39,26 @@ mod update;
 mod upload;
 mod work;
 
+pub use access::{Access, AccessKind};
 pub use agent::AgentVersion;
 pub use allowance::{Allowance, Every, Healed};
 pub use clock::{Clock, Moment};
 pub use config::{Config, StaticCredentials};
 pub use dial::{Adopted, MayDial};
 pub use epoch::{Claim, Move};
+pub use erase::Erasure;
 pub use error::StoreError;
 pub use idempotency::Idempotency;
 pub use journal::{JournalPage, Position};
 pub use list::{CallPage, ListQuery};
 pub use node::{Node, Watch};
+pub use number::NumberErasure;
 pub use open::{CallScript, NewCall, Opened, Placed};
 pub use record::{
-    CallRecord, Dial, Direction, Figures, Intent, Marks, Outcome, Recorded, RecordingState, Source, Status,
+    CallRecord, Chat, Dial, Direction, Figures, Intent, Joined, Marks, Outcome, Recorded, RecordingState, Source,
+    Status, Transfer,
 };
-pub use recording::{ByteRange, Part, Segment};
+pub use recording::{ByteRange, RecordingBody, RecordingFile, Segment};
 pub use status::StatusFact;
 pub use store::Store;
 pub use table::INDEXES;

@@ -100,7 +100,7 @@ impl Store {
                 examined += answer.items().len().max(1);
                 let items = answer.items.unwrap_or_default().into_iter().map(Item);
                 for item in items.filter(|item| !item.has_expired(now)) {
-                    let call = decode(&item)?;
+                    let Some(call) = self.readable(decode(&item)) else { continue };
                     if page.calls.len() == limit {
                         page.next_cursor = last.map(|cursor| cursor.encode(&filters));
                         return Ok(page);
@@ -168,7 +168,7 @@ impl Store {
             let answer = query.set_exclusive_start_key(start).send().await.map_err(|error| failure(&error))?;
             for item in answer.items.unwrap_or_default().into_iter().map(Item) {
                 if !item.has_expired(self.now()) {
-                    calls.push(decode(&item)?);
+                    calls.extend(self.readable(decode(&item)));
                 }
             }
             start = answer.last_evaluated_key;

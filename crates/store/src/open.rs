@@ -91,7 +91,8 @@ impl Store {
     /// Opens an outbound call, once per user and idempotency key within 24 hours. It is not dialled yet: see
     /// [`mark_dialing`](Self::mark_dialing).
     pub async fn open_outbound(&self, new: &NewCall, once: Option<&Idempotency>) -> Result<Placed, StoreError> {
-        let call = new.record(Direction::Outbound);
+        let mut call = new.record(Direction::Outbound);
+        call.marks.asked_with = once.map(|once| keys::idempotency(&once.user, &once.key).pk);
         for attempt in 0..CHANGE_ATTEMPTS_MAX {
             let mut changes = self.opening(new, &call)?;
             if let Some(once) = once {
@@ -130,11 +131,11 @@ impl Store {
             Direction::Outbound => call.created_at.after(DIALING_MAX),
         };
         let reconcile = WorkItem::new(call.id, WorkKind::Reconcile, due);
-        Ok(vec![
-            self.writing(self.first_writing(call)?),
-            self.writing(Write::always(script)),
-            self.writing(Write::always(reconcile.encode()?)),
-        ])
+        let mut changes = vec![self.writing(self.first_writing(call)?), self.writing(Write::always(script))];
+        for work in [reconcile].into_iter().chain(self.telling(call.id, WorkKind::TellStarted)) {
+            changes.push(self.writing(Write::always(work.encode()?)));
+        }
+        Ok(changes)
     }
 
     /// A call by its id.
@@ -186,6 +187,7 @@ impl NewCall {
             epoch: 1,
             recording: script.recording.then_some(RecordingState::Pending),
             simulated: self.simulated,
+            transfer: None,
             marks: Marks {
                 dial,
                 nodes: self.node.iter().map(|node| (1, node.clone())).collect(),

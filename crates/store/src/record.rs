@@ -55,6 +55,9 @@ pub struct CallRecord {
     pub recording: Option<RecordingState>,
     /// Whether Twilio was simulated.
     pub simulated: bool,
+    /// What became of the last transfer; none where nobody was dialled, or it is not over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<Transfer>,
     /// What we keep to ourselves.
     #[serde(skip)]
     pub marks: Marks,
@@ -108,6 +111,15 @@ pub struct Marks {
     /// Whether the call counts among the placed calls that are under way.
     #[serde(default)]
     pub(crate) holds_place: bool,
+    /// The engine's chats that no journal knows, as the engine itself reported them.
+    #[serde(default)]
+    pub chats: Vec<Chat>,
+    /// What the recording was last joined of.
+    #[serde(default)]
+    pub joined: Option<Joined>,
+    /// Where it is remembered with which request the call was placed, so that this can be forgotten with the call.
+    #[serde(default)]
+    pub(crate) asked_with: Option<String>,
     /// Who may dial, so that a writer whose answer was lost recognises itself.
     #[serde(default)]
     pub(crate) dialing_by: Option<String>,
@@ -157,6 +169,42 @@ pub struct Intent {
     pub why: EndReason,
     /// Since when.
     pub at: Moment,
+}
+
+/// What became of connecting the caller with somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// The epoch whose next step it was.
+    pub epoch: u32,
+    /// Twilio's word for it (`completed`, `busy`, `no-answer`, `failed`, `canceled`); `cut-off` when the longest call was
+    /// over, `unknown` when nobody said.
+    pub status: String,
+    /// How long the two were connected, in seconds.
+    pub duration_s: u64,
+    /// When it was over.
+    pub at: Moment,
+}
+
+/// A conversation as an engine keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chat {
+    /// Whose it is.
+    pub engine: EngineKind,
+    /// The chain of sessions.
+    pub group: String,
+    /// The session.
+    pub id: String,
+}
+
+/// What a recording was joined of. A segment that came later shows in the figures, a file of somebody slower in the tag.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// How many segments.
+    pub segments: u32,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The file's tag; empty where there is no file.
+    pub etag: String,
 }
 
 /// Who called whom.

@@ -1,15 +1,25 @@
 //! Recordings: segments while a call lasts, one file and its waveform afterwards.
 
+use std::time::Duration;
+
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use call::CallId;
 
+use crate::clock::Moment;
+use crate::erase::Life;
 use crate::error::{StoreError, failure};
 use crate::keys;
 use crate::store::Store;
+use crate::work::WorkKind;
 
 /// The most segments of a call: ten epochs of four hours, a segment each ten seconds.
 const SEGMENTS_MAX: usize = 20_000;
+
+/// Segments that come after a call's end within this time are joined together: after an hour without a store hundreds
+/// of them come at once.
+const LATE_TOGETHER: Duration = Duration::from_secs(5);
 
 /// A piece of a recording, in S3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,25 +43,25 @@ pub enum ByteRange {
     Last(u64),
 }
 
-/// What was found of it.
+/// The joined recording, as it is at the moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// All of it.
-    Whole(Bytes),
-    /// A part.
-    Partial {
-        /// The bytes.
-        bytes: Bytes,
-        /// The place of the first.
-        first: u64,
-        /// The size of the whole.
-        total: u64,
-    },
-    /// The file is shorter than that.
-    Unsatisfiable {
-        /// The size of the whole.
-        total: u64,
-    },
+pub struct RecordingFile {
+    /// Its size.
+    pub bytes: u64,
+    /// Its entity tag, with its quotes. Another file has another one.
+    pub etag: String,
+}
+
+/// Bytes of a recording on their way from S3. They are fetched as they are asked for.
+#[derive(Debug)]
+pub struct RecordingBody(ByteStream);
+
+impl RecordingBody {
+    /// The next bytes; none at the end.
+    pub async fn next(&mut self) -> Option<Result<Bytes, StoreError>> {
+        let next = self.0.next().await?;
+        Some(next.map_err(|error| StoreError::Unavailable(error.to_string())))
+    }
 }
 
 impl ByteRange {
@@ -88,9 +98,19 @@ impl ByteRange {
 }
 
 impl Store {
-    /// Puts a segment. Putting it again is harmless.
+    /// Puts a segment. Putting it again is harmless. One that comes after the call's end has the recording joined again;
+    /// one of a call that was erased or has expired is taken, and is not kept.
     pub async fn put_segment(&self, id: CallId, epoch: u32, n: u32, segment: Bytes) -> Result<(), StoreError> {
-        self.put_object(keys::segment(id, epoch, n), "application/octet-stream", segment).await
+        if self.expiry_of(id) <= self.now() {
+            return Ok(());
+        }
+        self.put_object(keys::segment(id, epoch, n), "application/octet-stream", segment).await?;
+        // Asked after writing, not before: of an erasure or an end between the two one of us sees the other.
+        match self.life(id).await? {
+            Life::Unknown | Life::UnderWay => Ok(()),
+            Life::Over => self.add_work(id, WorkKind::JoinRecording, slot_after(self.now())).await,
+            Life::Erased => self.erase_objects(id).await,
+        }
     }
 
     /// The segments of a call, in order.
@@ -110,24 +130,41 @@ impl Store {
         self.object(keys::segment(id, epoch, n)).await
     }
 
-    /// The joined recording, or a part of it.
-    pub async fn recording(&self, id: CallId, range: Option<ByteRange>) -> Result<Part, StoreError> {
-        let key = keys::recording(id);
-        let Some(range) = range else { return self.object(key).await.map(Part::Whole) };
-        let head =
-            self.s3.head_object().bucket(&self.bucket).key(&key).send().await.map_err(|error| failure(&error))?;
-        let total = head.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
-        let Some((first, last)) = range.within(total) else { return Ok(Part::Unsatisfiable { total }) };
-        let request = self.s3.get_object().bucket(&self.bucket).key(&key).range(format!("bytes={first}-{last}"));
-        let answer = request.send().await.map_err(|error| failure(&error))?;
-        Ok(Part::Partial { bytes: collect(answer.body).await?, first, total })
-    }
-
-    /// The size of the joined recording, in bytes.
-    pub async fn recording_bytes(&self, id: CallId) -> Result<u64, StoreError> {
+    /// Size and tag of the joined recording.
+    pub async fn recording_file(&self, id: CallId) -> Result<RecordingFile, StoreError> {
         let request = self.s3.head_object().bucket(&self.bucket).key(keys::recording(id));
         let head = request.send().await.map_err(|error| failure(&error))?;
-        Ok(head.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0))
+        let bytes = head.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
+        Ok(RecordingFile { bytes, etag: head.e_tag.unwrap_or_default() })
+    }
+
+    /// The bytes of a recording from the first to the last, both included; none for all.
+    pub async fn recording(
+        &self,
+        id: CallId,
+        file: &RecordingFile,
+        range: Option<(u64, u64)>,
+    ) -> Result<RecordingBody, StoreError> {
+        let request = self.s3.get_object().bucket(&self.bucket).key(keys::recording(id));
+        let request = request.set_range(range.map(|(first, last)| format!("bytes={first}-{last}")));
+        let answer = request.send().await.map_err(|error| failure(&error))?;
+        if answer.e_tag.unwrap_or_default() != file.etag {
+            // It was joined again since it was looked at.
+            return Err(StoreError::Conflict);
+        }
+        Ok(RecordingBody(answer.body))
+    }
+
+    /// An address at which S3 itself hands the recording out, to anyone, for so long.
+    pub async fn recording_url(&self, id: CallId, valid: Duration) -> Result<String, StoreError> {
+        let wrong = |why: &dyn std::fmt::Display| StoreError::Refused {
+            code: "Presigning".to_owned(),
+            message: why.to_string(),
+        };
+        let config = PresigningConfig::expires_in(valid).map_err(|error| wrong(&error))?;
+        let request = self.s3.get_object().bucket(&self.bucket).key(keys::recording(id));
+        let signed = request.response_content_type("audio/wav").presigned(config).await;
+        signed.map(|signed| signed.uri().to_owned()).map_err(|error| failure(&error))
     }
 
     /// Puts the waveform of a recording (JSON).
@@ -167,6 +204,12 @@ impl Store {
             self.s3.get_object().bucket(&self.bucket).key(key).send().await.map_err(|error| failure(&error))?;
         collect(answer.body).await
     }
+}
+
+/// The end of the span of time that a moment lies in.
+fn slot_after(now: Moment) -> Moment {
+    let span_ms = u64::try_from(LATE_TOGETHER.as_millis()).unwrap_or(u64::MAX);
+    Moment::from_ms(now.as_ms().div_ceil(span_ms).saturating_mul(span_ms))
 }
 
 async fn collect(body: ByteStream) -> Result<Bytes, StoreError> {

@@ -105,6 +105,7 @@ impl Story {
             epoch: 1,
             recording: None,
             simulated: true,
+            transfer: None,
             marks: Marks::default(),
         }
     }

@@ -8,7 +8,9 @@ use call::journal::{EndReason, EndedBy};
 
 use crate::clock::Moment;
 use crate::error::StoreError;
-use crate::record::{CallRecord, Figures, Intent, Recorded, RecordingState, Source, Status, ending_by_status};
+use crate::record::{
+    CallRecord, Chat, Figures, Intent, Joined, Recorded, RecordingState, Source, Status, ending_by_status,
+};
 use crate::store::Store;
 use crate::update::Change;
 use crate::work::{WorkItem, WorkKind};
@@ -24,6 +26,9 @@ const INTENT_COUNTS: Duration = Duration::from_secs(60);
 
 /// A call of which there is doubt is asked for after so long: a report may be on its way.
 const DOUBT_SETTLES: Duration = Duration::from_secs(10);
+
+/// Chats of a call beside those in its journal. An engine opens one for each of a few links.
+const CHATS_MAX: usize = 100;
 
 /// A fact about a call's status: from a callback, or from Twilio's call list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,10 +86,8 @@ impl Store {
     /// What is to be done when a call is over.
     pub(crate) fn work_at_end(&self, call: &CallRecord) -> Vec<WorkItem> {
         let now = self.now();
-        let mut work = vec![
-            WorkItem::new(call.id, WorkKind::SendWebhook, now),
-            WorkItem::new(call.id, WorkKind::Expire, self.expiry_of(call.id)),
-        ];
+        let mut work = vec![WorkItem::new(call.id, WorkKind::Expire, self.expiry_of(call.id))];
+        work.extend(self.telling(call.id, WorkKind::TellEnded));
         if call.status == Status::Completed {
             work.push(WorkItem::new(call.id, WorkKind::Analyse, now.after(JOURNAL_SETTLES)));
         }
@@ -156,13 +159,32 @@ impl Store {
         .await
     }
 
-    /// Records how far the recording is.
-    pub async fn record_recording(&self, id: CallId, state: RecordingState) -> Result<Recorded, StoreError> {
+    /// Records a chat that an engine reported and the journal does not know, at most a hundred.
+    pub async fn record_chat(&self, id: CallId, chat: &Chat) -> Result<Recorded, StoreError> {
         self.change_call(id, |call| {
-            if call.recording == Some(state) {
+            let known = &mut call.marks.chats;
+            if known.contains(chat) || known.len() >= CHATS_MAX {
+                return Change::Keep(Recorded::Stale);
+            }
+            known.push(chat.clone());
+            Change::Write(Recorded::Applied, Vec::new())
+        })
+        .await
+    }
+
+    /// Records what the recording was joined of.
+    pub async fn record_joined(
+        &self,
+        id: CallId,
+        state: RecordingState,
+        joined: &Joined,
+    ) -> Result<Recorded, StoreError> {
+        self.change_call(id, |call| {
+            if call.recording == Some(state) && call.marks.joined.as_ref() == Some(joined) {
                 return Change::Keep(Recorded::Stale);
             }
             call.recording = Some(state);
+            call.marks.joined = Some(joined.clone());
             Change::Write(Recorded::Applied, Vec::new())
         })
         .await

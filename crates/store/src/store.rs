@@ -1,5 +1,7 @@
 //! The store itself: two clients, the names of what they use, and the clock; and the few requests all nouns are made of.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
@@ -44,6 +46,8 @@ pub struct Store {
     pub(crate) table: String,
     pub(crate) bucket: String,
     pub(crate) retention: Duration,
+    pub(crate) webhooks: bool,
+    pub(crate) unreadable: Arc<AtomicU64>,
     pub(crate) clock: Clock,
 }
 
@@ -92,6 +96,8 @@ impl Store {
             table: config.table,
             bucket: config.bucket,
             retention: config.retention,
+            webhooks: config.webhooks,
+            unreadable: Arc::default(),
             clock: config.clock,
         }
     }
@@ -100,6 +106,21 @@ impl Store {
     #[must_use]
     pub fn now(&self) -> Moment {
         self.clock.now()
+    }
+
+    /// How many items this process met, and passed over, that it cannot read: a later version's, or damaged ones.
+    #[must_use]
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable.load(Ordering::Relaxed)
+    }
+
+    /// What was read of one item among many; none if it cannot be read, which is counted and must not hide the others.
+    pub(crate) fn readable<T>(&self, read: Result<T, StoreError>) -> Option<T> {
+        read.inspect_err(|error| {
+            self.unreadable.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(%error, "an item is passed over");
+        })
+        .ok()
     }
 
     /// When all that belongs to a call expires.

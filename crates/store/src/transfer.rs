@@ -4,7 +4,7 @@ use call::CallId;
 
 use crate::clock::Moment;
 use crate::error::StoreError;
-use crate::record::Recorded;
+use crate::record::{Recorded, Transfer};
 use crate::store::Store;
 use crate::update::Change;
 
@@ -21,11 +21,14 @@ impl Store {
         .await
     }
 
-    /// The transfer of an epoch has ended, however it ended: it is never begun again.
-    pub async fn end_transfer(&self, id: CallId, epoch: u32) -> Result<Recorded, StoreError> {
+    /// The transfer of an epoch has ended, however it ended: it is never begun again. The first report of it is believed.
+    pub async fn end_transfer(&self, id: CallId, transfer: &Transfer) -> Result<Recorded, StoreError> {
         self.change_call(id, |call| {
-            if !call.marks.transfers_ended.insert(epoch) {
+            if !call.marks.transfers_ended.insert(transfer.epoch) {
                 return Change::Keep(Recorded::Stale);
+            }
+            if call.transfer.as_ref().is_none_or(|known| known.epoch < transfer.epoch) {
+                call.transfer = Some(transfer.clone());
             }
             Change::Write(Recorded::Applied, Vec::new())
         })

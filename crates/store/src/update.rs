@@ -8,6 +8,7 @@ use call::CallId;
 use serde::Deserialize;
 
 use crate::clock::Moment;
+use crate::erase::ERASED_AT;
 use crate::error::{Refusal, StoreError};
 use crate::item::{Attributes, Item};
 use crate::keys;
@@ -32,7 +33,7 @@ pub(crate) enum Change<T> {
 /// A call as it was read: decoded, and as stored.
 pub(crate) struct StoredCall {
     pub(crate) call: CallRecord,
-    revision: u64,
+    pub(crate) revision: u64,
     stored: Attributes,
 }
 
@@ -64,7 +65,14 @@ impl Store {
     /// Reads a call, to change it.
     pub(crate) async fn stored_call(&self, id: CallId) -> Result<StoredCall, StoreError> {
         let item = self.read_item(&keys::call(id)).await?;
-        item.map_or_else(|| Err(StoreError::NotFound(id.to_string())), StoredCall::read)
+        // What was written under a longer retention is gone under a shorter one at once.
+        let Some(item) = item.filter(|_| self.expiry_of(id) > self.now()) else {
+            return Err(StoreError::NotFound(id.to_string()));
+        };
+        if item.0.contains_key(ERASED_AT) {
+            return Err(StoreError::Erased(id.to_string()));
+        }
+        StoredCall::read(item)
     }
 
     /// Changes a call by a decision that may have to be taken several times.

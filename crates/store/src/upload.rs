@@ -17,8 +17,9 @@ const PART_BYTES: usize = 8 * 1_024 * 1_024;
 
 const CONTENT_TYPE: &str = "audio/wav";
 
-/// A joined recording that is being written. Nothing is to be seen of it until it is finished; if it is dropped before,
-/// what went up is left to the bucket's rule for abandoned uploads.
+/// A joined recording that is being written. Nothing is to be seen of it until it is finished; one that is
+/// not to be finished is [abandoned](Self::abandon), and of a process that dies the bucket's rule for uploads that were
+/// never completed takes care.
 #[derive(Debug)]
 pub struct RecordingUpload {
     store: Store,
@@ -53,11 +54,14 @@ impl RecordingUpload {
         Ok(())
     }
 
-    /// Puts the recording in place of an earlier one, if there is any.
-    pub async fn finish(mut self) -> Result<(), StoreError> {
+    /// Puts the recording in place of an earlier one, if there is any. Returns its entity tag.
+    pub async fn finish(mut self) -> Result<String, StoreError> {
         let rest = self.waiting.split().freeze();
         if self.upload.is_none() {
-            return self.store.put_object(self.key, CONTENT_TYPE, rest).await;
+            let request = self.store.s3.put_object().bucket(&self.store.bucket).key(self.key);
+            let request = request.content_type(CONTENT_TYPE).body(ByteStream::from(rest));
+            let put = request.send().await.map_err(|error| failure(&error))?;
+            return Ok(put.e_tag.unwrap_or_default());
         }
         if !rest.is_empty() {
             self.send_part(rest).await?;
@@ -65,7 +69,17 @@ impl RecordingUpload {
         let parts = CompletedMultipartUpload::builder().set_parts(Some(self.parts)).build();
         let request = self.store.s3.complete_multipart_upload().bucket(&self.store.bucket).key(&self.key);
         let request = request.set_upload_id(self.upload).multipart_upload(parts);
-        request.send().await.map(drop).map_err(|error| failure(&error))
+        let completed = request.send().await.map_err(|error| failure(&error))?;
+        Ok(completed.e_tag.unwrap_or_default())
+    }
+
+    /// Deletes what went up. Of a failure to do so nobody need know: the bucket's rule does it later.
+    pub async fn abandon(self) {
+        let Some(upload) = self.upload else { return };
+        let request = self.store.s3.abort_multipart_upload().bucket(&self.store.bucket).key(&self.key);
+        if let Err(error) = request.upload_id(upload).send().await {
+            tracing::debug!(error = %failure(&error), "an upload is left to the bucket's rule");
+        }
     }
 
     async fn send_part(&mut self, bytes: Bytes) -> Result<(), StoreError> {

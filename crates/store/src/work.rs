@@ -19,11 +19,14 @@ const FIRST_PAUSE: Duration = Duration::from_secs(15);
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
+/// So many digits in a row may be a telephone number.
+const NUMBER_DIGITS_MIN: usize = 7;
+
 /// The longest error that is kept with an item.
 const ERROR_CHARS_MAX: usize = 500;
 
-/// One look at a partition passes at most so many items that others have claimed.
-const PASSED_MAX: usize = 200;
+/// One look at a partition passes at most so many items that others have claimed, or that cannot be read.
+const PASSED_MAX: usize = 1_000;
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -31,8 +34,12 @@ const PASSED_MAX: usize = 200;
 pub enum WorkKind {
     /// Judge the conversation.
     Analyse,
+    /// Tell the user's webhook that the call has begun.
+    TellStarted,
     /// Tell the user's webhook that the call is over.
-    SendWebhook,
+    TellEnded,
+    /// Tell the user's webhook what the call's outcome is.
+    TellAnalyzed,
     /// Ask Twilio what became of the call.
     Reconcile,
     /// Join the recording's segments into one file.
@@ -41,6 +48,8 @@ pub enum WorkKind {
     Erase,
     /// Delete the call because its time is over.
     Expire,
+    /// Erase all calls with a number. The call's id of this work is that of the order, and no call's.
+    EraseNumber,
 }
 
 /// A piece of work.
@@ -54,7 +63,8 @@ pub struct WorkItem {
     pub call: CallId,
     /// When it is to be done.
     pub due: Moment,
-    /// How often it was tried in vain.
+    /// How often it was begun and not done. It is counted before the work begins, so that work that kills its worker
+    /// dies as well.
     pub attempts: u32,
     /// Why the last try failed.
     pub last_error: Option<String>,
@@ -93,16 +103,32 @@ impl WorkItem {
 }
 
 impl WorkKind {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Analyse,
+        Self::TellStarted,
+        Self::TellEnded,
+        Self::TellAnalyzed,
+        Self::Reconcile,
+        Self::JoinRecording,
+        Self::Erase,
+        Self::Expire,
+        Self::EraseNumber,
+    ];
+
     /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Analyse => "analyse",
-            Self::SendWebhook => "send_webhook",
+            Self::TellStarted => "tell_started",
+            Self::TellEnded => "tell_ended",
+            Self::TellAnalyzed => "tell_analyzed",
             Self::Reconcile => "reconcile",
             Self::JoinRecording => "join_recording",
             Self::Erase => "erase",
             Self::Expire => "expire",
+            Self::EraseNumber => "erase_number",
         }
     }
 }
@@ -128,14 +154,20 @@ impl Store {
         }
     }
 
-    /// Claims up to `limit` items that are due, for so long.
+    /// The work of telling the user's webhook, if there is one: to be written with the change that it tells of.
+    pub(crate) fn telling(&self, call: CallId, what: WorkKind) -> Option<WorkItem> {
+        self.webhooks.then(|| WorkItem::new(call, what, self.now()))
+    }
+
+    /// Claims up to `limit` items that are due, for so long. An item whose last claim ended without a word (its worker
+    /// died, perhaps of it) is claimed alone: it must not take others with it. What cannot be read is passed over and
+    /// [counted](Self::unreadable).
     pub async fn claim_work(&self, limit: usize, lease: Duration) -> Result<Vec<Leased>, StoreError> {
         let mut claimed = Vec::new();
         // Not always the same partition first: several workers get out of each other's way.
         let first = fastrand::u32(0..WORK_SHARDS);
         for shard in (0..WORK_SHARDS).map(|n| (first + n) % WORK_SHARDS) {
-            self.claim_in(shard, limit, lease, &mut claimed).await?;
-            if claimed.len() >= limit {
+            if self.claim_in(shard, limit, lease, &mut claimed).await? == Room::None {
                 break;
             }
         }
@@ -149,28 +181,49 @@ impl Store {
         limit: usize,
         lease: Duration,
         claimed: &mut Vec<Leased>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Room, StoreError> {
         let (mut start, mut passed) = (None, 0);
         loop {
             let now = self.now();
             let (items, next) = self.due_work(shard, now, start).await?;
             for item in items {
                 if claimed.len() >= limit {
-                    return Ok(());
+                    return Ok(Room::None);
                 }
                 passed += 1;
-                if item.number_of("lease_until_ms").is_ok_and(|until| until > now.as_ms()) {
+                let leased_until = item.number_of("lease_until_ms").ok();
+                let suspect = leased_until.is_some();
+                if leased_until.is_some_and(|until| until > now.as_ms()) || suspect && !claimed.is_empty() {
                     continue;
                 }
-                if let Some(leased) = self.claim(item.read()?, now, lease).await? {
+                let Some(item) = self.readable(item.read::<WorkItem>()) else { continue };
+                if item.attempts >= WorkItem::ATTEMPTS_MAX {
+                    self.bury(item, now).await?;
+                    continue;
+                }
+                if let Some(leased) = self.claim(item, now, lease).await? {
                     claimed.push(leased);
+                    if suspect {
+                        return Ok(Room::None);
+                    }
                 }
             }
             start = next;
             if start.is_none() || passed >= PASSED_MAX {
-                return Ok(());
+                return Ok(Room::Left);
             }
         }
+    }
+
+    /// Work that was begun so often and never ended, well or badly, is dead.
+    async fn bury(&self, mut item: WorkItem, now: Moment) -> Result<(), StoreError> {
+        let key = keys::work(item.due, &item.id);
+        item.last_error = Some("each time it was begun its worker ended before it".to_owned());
+        tracing::error!(work = item.id, "work that no worker survived is dead: a person must look at it");
+        let unclaimed = Condition::new("lease_until_ms <= :now").number(":now", now.as_ms());
+        let dead = Item::new(&Key::new(keys::DEAD_WORK, &item.id)).fields(&item)?;
+        let changes = vec![self.deleting(&key, unclaimed), self.writing(Write::always(dead))];
+        self.change_work(changes).await.map(drop)
     }
 
     async fn due_work(
@@ -187,15 +240,17 @@ impl Store {
         Ok((answer.items.unwrap_or_default().into_iter().map(Item).collect(), answer.last_evaluated_key))
     }
 
-    async fn claim(&self, item: WorkItem, now: Moment, lease: Duration) -> Result<Option<Leased>, StoreError> {
+    async fn claim(&self, mut item: WorkItem, now: Moment, lease: Duration) -> Result<Option<Leased>, StoreError> {
+        item.attempts += 1;
         let leased = Leased { until: now.after(lease), token: nonce(), item };
         let values = Item::default()
             .text(":token", &leased.token)
             .number(":until", leased.until.as_ms())
+            .number(":attempts", u64::from(leased.item.attempts))
             .number(":now", now.as_ms());
         let request = self.dynamodb.update_item().table_name(&self.table).set_key(Some(attributes(&leased.key())));
         let request = request
-            .update_expression("SET lease_by = :token, lease_until_ms = :until")
+            .update_expression("SET lease_by = :token, lease_until_ms = :until, attempts = :attempts")
             .condition_expression(
                 "attribute_exists(pk) AND (attribute_not_exists(lease_until_ms) OR lease_until_ms <= :now \
                  OR lease_by = :token)",
@@ -218,8 +273,7 @@ impl Store {
     /// Returns the item as it is now, none if it is no longer ours.
     pub async fn fail_work(&self, failed: &Leased, why: &str) -> Result<Option<WorkItem>, StoreError> {
         let mut item = failed.item.clone();
-        item.attempts += 1;
-        item.last_error = Some(why.chars().take(ERROR_CHARS_MAX).collect());
+        item.last_error = Some(without_numbers(why).chars().take(ERROR_CHARS_MAX).collect());
         let write = if item.attempts >= WorkItem::ATTEMPTS_MAX {
             Item::new(&Key::new(keys::DEAD_WORK, &item.id)).fields(&item)?
         } else {
@@ -233,7 +287,8 @@ impl Store {
     /// The work is not ready to be done: it becomes due again after `delay`, which is no failure.
     pub async fn postpone_work(&self, leased: &Leased, delay: Duration) -> Result<(), StoreError> {
         let due = self.now().after(delay).max(after(leased.item.due));
-        let later = WorkItem { due, ..leased.item.clone() }.encode()?;
+        let attempts = leased.item.attempts.saturating_sub(1);
+        let later = WorkItem { due, attempts, ..leased.item.clone() }.encode()?;
         let changes = vec![self.deleting(&leased.key(), leased.ours()), self.writing(Write::always(later))];
         self.change_work(changes).await.map(drop)
     }
@@ -241,7 +296,7 @@ impl Store {
     /// The dead items, oldest first, at most 1,000.
     pub async fn dead_work(&self) -> Result<Vec<WorkItem>, StoreError> {
         let items = self.partition(keys::DEAD_WORK).await?;
-        let mut dead: Vec<WorkItem> = items.iter().map(Item::read).collect::<Result<_, _>>()?;
+        let mut dead: Vec<WorkItem> = items.iter().filter_map(|item| self.readable(item.read())).collect();
         dead.sort_by_key(|item| item.due);
         Ok(dead)
     }
@@ -271,6 +326,35 @@ impl Store {
     }
 }
 
+/// Whether more may be claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    Left,
+    None,
+}
+
+/// An error outlives the call that it is about, and a vendor's words may repeat a telephone number: what may be one is
+/// left out.
+fn without_numbers(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut digits = String::new();
+    for c in text.chars().chain([' ']) {
+        if c.is_ascii_digit() {
+            digits.push(c);
+            continue;
+        }
+        if digits.len() < NUMBER_DIGITS_MIN {
+            clean.push_str(&digits);
+        } else {
+            clean.push('\u{2026}');
+        }
+        digits.clear();
+        clean.push(c);
+    }
+    clean.pop();
+    clean
+}
+
 /// The next moment: an item that moves must not meet itself.
 fn after(due: Moment) -> Moment {
     due.after(Duration::from_millis(1))
@@ -292,8 +376,16 @@ mod tests {
     }
 
     #[test]
+    fn an_error_repeats_no_telephone_number() {
+        let said = without_numbers("code 21211: the 'To' number +12025550123 is not valid (400)");
+        assert_eq!(said, "code 21211: the 'To' number +\u{2026} is not valid (400)");
+        assert_eq!(without_numbers("12025550123"), "\u{2026}");
+        assert_eq!(without_numbers(""), "");
+    }
+
+    #[test]
     fn names_are_those_of_the_json() {
-        for kind in [WorkKind::Analyse, WorkKind::SendWebhook, WorkKind::JoinRecording, WorkKind::Expire] {
+        for kind in [WorkKind::Analyse, WorkKind::TellEnded, WorkKind::JoinRecording, WorkKind::EraseNumber] {
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{}\"", kind.as_str()));
         }
     }

@@ -16,6 +16,7 @@ use functions::counters::Counters;
 use functions::door::{ApiTokens, People, Role};
 use functions::place::Boundaries;
 use functions::state::{ApiState, Bell, FallbackState, StatusState, VoiceState};
+use functions::webhook::Webhook;
 use functions::worker::Worker;
 use media_node::Node;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -98,6 +99,10 @@ impl Machine {
         plan.fill_address(address);
         let stream_secret = directory.secret(LocalSecret::Stream).map_err(one)?;
         plan.environment.fill("STREAM_SECRET", stream_secret.expose_secret());
+        if plan.environment.given("WEBHOOK_URL").is_some() {
+            let webhook_secret = directory.secret(LocalSecret::Webhook).map_err(one)?;
+            plan.environment.fill("WEBHOOK_SECRET", webhook_secret.expose_secret());
+        }
         let token = directory.secret(LocalSecret::ApiToken).map_err(one)?;
         let ours = ApiTokens::entry("this-machine", Role::Admin, token.expose_secret());
         let tokens = plan.environment.given("API_TOKENS").map_or(ours.clone(), |given| format!("{given},{ours}"));
@@ -123,7 +128,9 @@ impl Machine {
             Failure::one("The media node", format!("failed to {error}"), "see the README for what it needs")
         })?;
         let (bell, changed) = (Bell::default(), Arc::new(Notify::new()));
-        let worker = Worker::new(store.clone(), client(&settings)?);
+        let webhook = settings.tell.clone().map(Webhook::new).transpose();
+        let webhook = webhook.map_err(|error| anyhow::anyhow!("failed to make an HTTP client: {error}"))?;
+        let worker = Worker::new(store.clone(), client(&settings)?).telling(webhook);
         let worker = tokio::spawn(worker.run(bell.clone()));
         let people = People::new(settings.api.api_tokens.clone(), settings.api.session_keys.clone());
         let mut router = functions::all(control_plane(settings, &store, &agents, &bell)?).merge(node.router());

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use functions::PublicUrl;
 use functions::config::{
-    ApiConfig, ConfigError, FallbackConfig, Lookup, StatusConfig, StoreConfig, TwilioConfig, VoiceConfig,
+    ApiConfig, ConfigError, FallbackConfig, Lookup, StatusConfig, StoreConfig, TellConfig, TwilioConfig, VoiceConfig,
 };
 
 use crate::environment::Environment;
@@ -92,6 +92,8 @@ pub struct Settings {
     pub api: ApiConfig,
     /// Twilio's REST interface.
     pub twilio: TwilioConfig,
+    /// Whom to tell what becomes of calls.
+    pub tell: Option<TellConfig>,
     /// The media node.
     pub node: media_node::Config,
     /// The store.
@@ -183,6 +185,7 @@ impl Plan {
         let status = StatusConfig::read(&mut lookup);
         let api = ApiConfig::read(&mut lookup);
         let twilio = TwilioConfig::read(&mut lookup);
+        let tell = TellConfig::read(&mut lookup);
         let node = media_node::Config::from_lookup(&source);
         let mut problems = Vec::new();
         let mut note = |problem: Problem| {
@@ -190,12 +193,13 @@ impl Plan {
                 problems.push(problem);
             }
         };
-        let errors: [Option<&ConfigError>; 5] = [
+        let errors: [Option<&ConfigError>; 6] = [
             voice.as_ref().err(),
             fallback.as_ref().err(),
             status.as_ref().err(),
             api.as_ref().err(),
             twilio.as_ref().err(),
+            tell.as_ref().err(),
         ];
         for problem in errors.into_iter().flatten().flat_map(|error| &error.0) {
             note(Problem::new(&problem.name, &problem.what, &problem.remedy));
@@ -203,13 +207,13 @@ impl Plan {
         for text in node.as_ref().err().into_iter().flat_map(|error| &error.0) {
             note(from_sentence(text));
         }
-        match (voice, fallback, status, api, twilio, node) {
-            (Ok(mut voice), Ok(fallback), Ok(status), Ok(mut api), Ok(twilio), Ok(node)) => {
+        match (voice, fallback, status, api, twilio, tell, node) {
+            (Ok(mut voice), Ok(fallback), Ok(status), Ok(mut api), Ok(twilio), Ok(tell), Ok(node)) => {
                 voice.simulated = self.twilio == Service::Simulated;
                 api.simulated = voice.simulated;
                 let port = node.listen.port();
                 api.local_origins = vec![format!("http://localhost:{port}"), format!("http://127.0.0.1:{port}")];
-                Ok(Settings { voice, fallback, status, api, twilio, node, store })
+                Ok(Settings { voice, fallback, status, api, twilio, tell, node, store })
             }
             _ => Err(problems),
         }

@@ -79,6 +79,8 @@ pub enum LocalSecret {
     Stream,
     /// Opens the API to the command line and to whoever may read the file.
     ApiToken,
+    /// Signs what the user's webhook is told.
+    Webhook,
 }
 
 impl LocalSecret {
@@ -88,6 +90,7 @@ impl LocalSecret {
         match self {
             Self::Stream => "stream-secret",
             Self::ApiToken => "api-token",
+            Self::Webhook => "webhook-secret",
         }
     }
 }

@@ -17,6 +17,6 @@ async fn main() -> Result<ExitCode, ExitCode> {
     let store = lambda::store().await?;
     let agents = Agents::in_store(store.clone());
     let (counters, bell) = (Counters::default(), Bell::default());
-    let state = ApiState::new(config, store, agents, twilio, &counters, bell, Boundaries::default());
-    Ok(lambda::serve(routes::router(state)).await)
+    let state = ApiState::new(config, store, agents, twilio, &counters, bell.clone(), Boundaries::default());
+    Ok(lambda::serve_and_wake(routes::router(state), bell).await)
 }

@@ -12,6 +12,7 @@ async fn main() -> Result<ExitCode, ExitCode> {
     lambda::start_logs();
     let config = lambda::configured(StatusConfig::read)?;
     let store = lambda::store().await?;
-    let state = StatusState::new(config, store, &Counters::default(), Bell::default());
-    Ok(lambda::serve(status::router(state)).await)
+    let bell = Bell::default();
+    let state = StatusState::new(config, store, &Counters::default(), bell.clone());
+    Ok(lambda::serve_and_wake(status::router(state), bell).await)
 }

@@ -36,7 +36,7 @@ impl Worker {
     pub(super) async fn reconcile(&self, id: CallId) -> Result<Step, WorkError> {
         let call = match self.store.call(id).await {
             Ok(call) => call,
-            Err(StoreError::NotFound(_)) => return Ok(Step::Done),
+            Err(error) if error.is_gone() => return Ok(Step::Done),
             Err(error) => return Err(error.into()),
         };
         if call.status.is_final() {
@@ -87,7 +87,7 @@ impl Worker {
                 continue;
             }
             match self.store.call_by_sid(found.sid).await {
-                Err(StoreError::NotFound(_)) => unknown.push(found),
+                Err(error) if error.is_gone() => unknown.push(found),
                 Ok(_) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -9,6 +9,7 @@ mod next;
 mod placing;
 mod reading;
 mod services;
+mod telling;
 mod voice;
 mod worker;
 mod world;

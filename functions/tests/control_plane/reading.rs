@@ -124,6 +124,29 @@ async fn a_recording_is_joined_by_the_worker_and_served_in_ranges() {
     assert_eq!(ranged("bytes=-10").await.body, whole.body[total - 10..]);
     let beyond = ranged(&format!("bytes={total}-")).await;
     assert_eq!((beyond.status.as_u16(), beyond.header("content-range")), (416, format!("bytes */{total}").as_str()));
+    let etag = whole.header("etag").to_owned();
+    let going_on = async |tag: &str| {
+        let mut request = api_request("vic", Method::GET, &path, None);
+        request.headers_mut().insert("range", "bytes=100-199".parse().unwrap());
+        request.headers_mut().insert("if-range", tag.parse().unwrap());
+        world.send(request).await
+    };
+    assert_eq!(going_on(&etag).await.status, 206);
+    let fresh = going_on("\"another\"").await;
+    assert_eq!((fresh.status.as_u16(), fresh.body.len()), (200, total), "another file by now: all of it");
+
+    // A segment that comes after the joining is joined as well.
+    world.store.put_segment(call.id, 1, 1, Bytes::from(vec![0x55; 16_000])).await.unwrap();
+    world.pass(std::time::Duration::from_secs(10)).await;
+    world.worker.catch_up(5).await.unwrap();
+    let longer = world.api("vic", Method::GET, &path, None).await;
+    assert_eq!(longer.body.len(), 58 + 160_000 + 16_000, "a segment has its place, however short the one before");
+    assert_ne!(longer.header("etag"), etag);
+    assert_eq!(going_on(&etag).await.status, 200, "not the rest of another file");
+    let total = longer.body.len();
+    let rounds = world.worker.catch_up(5).await.unwrap();
+    assert!(rounds.is_empty(), "nothing has changed since: {rounds:?}");
+
     let head = world.api("vic", Method::HEAD, &path, None).await;
     assert_eq!(
         (head.status.as_u16(), head.header("content-length"), head.body.len()),
@@ -160,4 +183,87 @@ async fn a_call_is_steered_through_its_node_and_ended_without_it() {
     assert_eq!(post("/hangup", None).await.status, 202);
     let (asked, form) = world.twilio.memory(|memory| memory.updated[0].clone());
     assert_eq!((asked, form.get("Status")), (sid, Some("completed")));
+}
+
+#[tokio::test]
+async fn what_a_lambda_cannot_answer_is_fetched_from_where_it_is() {
+    let world = World::with(Plan { agent: RECORDED, part_bytes_max: Some(1_000), ..Plan::default() }).await;
+    world.twilio("/twilio/voice", &about(1, "inbound", "ringing")).await;
+    let call = world.call_of(1).await;
+    world.store.put_segment(call.id, 1, 0, Bytes::from(vec![0x55; 16_000])).await.unwrap();
+    world.twilio("/twilio/status", &about(1, "inbound", "completed")).await;
+    world.pass(std::time::Duration::from_secs(60)).await;
+    world.worker.catch_up(5).await.unwrap();
+    let path = format!("/v1/calls/{}/recording", call.id);
+    let answer = world.api("vic", Method::GET, &path, None).await;
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (307, 0));
+    let fetched = reqwest::get(answer.header("location")).await.unwrap();
+    assert_eq!(fetched.status(), 200);
+    assert_eq!(fetched.bytes().await.unwrap().len(), 58 + 16_000);
+    let mut request = api_request("vic", Method::GET, &path, None);
+    request.headers_mut().insert("range", "bytes=0-".parse().unwrap());
+    let part = world.send(request).await;
+    assert_eq!((part.status.as_u16(), part.body.len()), (206, 1_000), "players ask on");
+}
+
+#[tokio::test]
+async fn an_erased_call_is_gone_at_once_and_who_touched_it_is_known() {
+    let world = World::new().await;
+    world.twilio("/twilio/voice", &about(1, "inbound", "ringing")).await;
+    let call = world.call_of(1).await;
+    let path = format!("/v1/calls/{}", call.id);
+    assert_eq!(world.api("ada", Method::DELETE, &path, None).await.status, 409, "under way");
+    world.twilio("/twilio/status", &about(1, "inbound", "completed")).await;
+    for _ in 0..3 {
+        assert_eq!(world.api("vic", Method::GET, &format!("{path}/transcript"), None).await.status, 200);
+    }
+    assert_eq!(world.api("olga", Method::DELETE, &path, None).await.status, 403);
+    world.pass(std::time::Duration::from_secs(1)).await;
+    assert_eq!(world.api("ada", Method::DELETE, &path, None).await.status, 202);
+    for part in ["", "/transcript", "/journal", "/recording", "/waveform"] {
+        assert_eq!(world.api("vic", Method::GET, &format!("{path}{part}"), None).await.status, 410, "{part}");
+    }
+    assert_eq!(world.api("ada", Method::DELETE, &path, None).await.status, 410);
+    // Late callbacks are taken, and change nothing.
+    assert_eq!(
+        world.twilio(&format!("/twilio/status?call={}", call.id), &about(1, "inbound", "completed")).await.status,
+        204
+    );
+    assert!(world.calls().await.is_empty());
+    assert_eq!(world.api("vic", Method::GET, &format!("{path}/access"), None).await.status, 403);
+    let access = world.api("ada", Method::GET, &format!("{path}/access"), None).await.json();
+    let seen: Vec<_> = access["access"].as_array().unwrap().iter().map(|a| (&a["who"], &a["what"])).collect();
+    assert_eq!(seen, [(&json!("vic"), &json!("transcript")), (&json!("ada"), &json!("erased"))]);
+}
+
+#[tokio::test]
+async fn what_is_held_about_a_number_is_exported_and_erased() {
+    let world = World::new().await;
+    for sid in 1..=12 {
+        world.twilio("/twilio/voice", &about(sid, "inbound", "ringing")).await;
+        world.twilio("/twilio/status", &about(sid, "inbound", "completed")).await;
+    }
+    let path = "/v1/numbers/%2B12025550123";
+    assert_eq!(world.api("olga", Method::GET, path, None).await.status, 403);
+    assert_eq!(world.api("ada", Method::GET, "/v1/numbers/anonymous", None).await.status, 400);
+    let page = world.api("ada", Method::GET, path, None).await.json();
+    assert_eq!((&page["number"], page["calls"].as_array().unwrap().len()), (&json!("+12025550123"), 10));
+    assert_eq!(page["calls"][0]["items"]["CALL"]["phone"], "+12025550123");
+    assert!(page["calls"][0]["items"]["SCRIPT"].is_object());
+    world.pass(std::time::Duration::from_secs(1)).await;
+    let rest = format!("{path}?cursor={}", page["next_cursor"].as_str().unwrap());
+    let rest = world.api("ada", Method::GET, &rest, None).await.json();
+    assert_eq!((rest["calls"].as_array().unwrap().len(), &rest["next_cursor"]), (2, &json!(null)));
+
+    world.pass(std::time::Duration::from_secs(1)).await;
+    let erased = world.api("ada", Method::DELETE, path, None).await;
+    assert_eq!((erased.status.as_u16(), &erased.json()["erased"]), (202, &json!(12)), "{}", erased.text());
+    world.pass(std::time::Duration::from_secs(1)).await;
+    assert_eq!(world.api("ada", Method::GET, path, None).await.json()["calls"], json!([]));
+    let log = world.api("ada", Method::GET, "/v1/access?month=2026-11", None).await.json();
+    let what: Vec<_> = log["access"].as_array().unwrap().iter().map(|a| (&a["what"], &a["calls"])).collect();
+    let (exported, erased) = (json!("exported"), json!("erased"));
+    let (ten, two, twelve, none) = (json!(10), json!(2), json!(12), json!(0));
+    assert_eq!(what, [(&exported, &ten), (&exported, &two), (&erased, &twelve), (&exported, &none)]);
+    assert_eq!(world.api("ada", Method::GET, "/v1/access?month=soon", None).await.status, 400);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::json;
-use store::{Dial, Status, WorkKind};
+use store::{Dial, Status};
 
 use crate::world::{CALLER, World, about, id_of};
 
@@ -68,7 +68,7 @@ async fn two_workers_never_have_one_item_and_failures_die_after_ten_tries() {
         world.twilio("/twilio/voice", &about(sid, "inbound", "ringing")).await;
         world.twilio("/twilio/status", &about(sid, "inbound", "completed")).await;
         let id = world.call_of(sid).await.id;
-        world.store.add_work(id, WorkKind::Erase, world.store.now()).await.unwrap();
+        world.store.erase_call(id, "ada").await.unwrap();
     }
     let (a, b) = tokio::join!(world.worker.catch_up(5), world.worker.catch_up(5));
     let (a, b) = (a.unwrap(), b.unwrap());

@@ -11,11 +11,12 @@ use call::agent::{Agent, AgentBook};
 use clients::{Credentials, Twilio};
 use embedded::Embedded;
 use functions::agents::Agents;
-use functions::config::{ApiConfig, FallbackConfig, Lookup, StatusConfig, VoiceConfig};
+use functions::config::{ApiConfig, FallbackConfig, Lookup, StatusConfig, TellConfig, VoiceConfig};
 use functions::counters::Counters;
 use functions::door::{ApiTokens, Role};
 use functions::place::Boundaries;
 use functions::state::{ApiState, Bell, FallbackState, StatusState, VoiceState};
+use functions::webhook::Webhook;
 use functions::worker::Worker;
 use functions::{All, all};
 use http::{Method, StatusCode};
@@ -31,6 +32,7 @@ pub(crate) const BASE: &str = "https://voice.example.com";
 pub(crate) const TOKEN: &str = "twilio-auth-token";
 pub(crate) const ACCOUNT: &str = "AC00000000000000000000000000000002";
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const WEBHOOK_KEY: &[u8] = b"a key of twenty-four bytes";
 pub(crate) const OURS: &str = "+12025550100";
 pub(crate) const CALLER: &str = "+12025550123";
 
@@ -54,6 +56,9 @@ pub(crate) struct Plan {
     pub(crate) boundaries: Boundaries,
     pub(crate) per_number: (u32, u32),
     pub(crate) agent: &'static str,
+    pub(crate) part_bytes_max: Option<u64>,
+    /// Whom to tell, and whether a private address may be meant.
+    pub(crate) webhook: Option<(String, bool)>,
 }
 
 impl Default for Plan {
@@ -65,6 +70,8 @@ impl Default for Plan {
             boundaries: Boundaries::default(),
             per_number: (1_000, 1_000),
             agent: "default = true\nengines = [\"hume\"]\ninstructions = \"Be kind.\"\ngreeting = \"Hello.\"\n",
+            part_bytes_max: None,
+            webhook: None,
         }
     }
 }
@@ -83,8 +90,8 @@ impl World {
             secret_key: embedded.secret_key.expose().to_owned(),
         };
         let config = Config::new("switchboard", "switchboard").local(&embedded.dynamodb_url, &embedded.s3_url, keys);
-        let faults = Faults::seeded(0);
-        let config = Config { clock: clock.clone(), faults: Some(faults.clone()), ..config };
+        let (faults, webhooks) = (Faults::seeded(0), plan.webhook.is_some());
+        let config = Config { clock: clock.clone(), faults: Some(faults.clone()), webhooks, ..config };
         let store = Store::connect(config).await;
         store.create_if_absent().await.unwrap();
 
@@ -122,13 +129,18 @@ impl World {
         let fallback = FallbackConfig::read(&mut lookup).unwrap();
         let mut api = ApiConfig::read(&mut lookup).unwrap();
         (api.calls_max, api.calls_per_second) = (plan.calls_max, plan.calls_per_second);
+        api.part_bytes_max = plan.part_bytes_max;
         let app = all(All {
             voice: VoiceState::new(voice, store.clone(), agents.clone(), &counters, bell.clone()),
             fallback: FallbackState::new(fallback, &counters),
             status: StatusState::new(status, store.clone(), &counters, bell.clone()),
             api: ApiState::new(api, store.clone(), agents, client.clone(), &counters, bell, plan.boundaries),
         });
-        let worker = Worker::new(store.clone(), client);
+        let webhook = plan.webhook.map(|(url, allow_private)| {
+            let keys = vec![WEBHOOK_KEY.to_vec().into()];
+            Webhook::new(TellConfig { url: url.parse().unwrap(), keys, allow_private }).unwrap()
+        });
+        let worker = Worker::new(store.clone(), client).telling(webhook);
         let world = Self { store, clock, faults, counters, nodes, twilio, app, worker, _embedded: embedded };
         world.heartbeat().await;
         world

@@ -79,19 +79,46 @@ fn a_recording_goes_on_behind_the_pieces_that_are_finished() {
     assert_eq!((pieces.len(), pieces[0].n, pieces[0].audio.len(), lost.late), (1, 3, bytes_of(10), 1));
 }
 
+/// An epoch's offset and its segments.
+type Stored<'a> = (u64, Vec<(u32, &'a [u8])>);
+
+/// The segments themselves.
+type Owned = Vec<(u32, Vec<u8>)>;
+
+/// Makes the file as its plan says, and the waveform of what was written.
+fn join(epochs: &[Stored<'_>]) -> (Vec<u8>, Waveform) {
+    let sizes = |(offset_ms, segments): &Stored<'_>| Epoch {
+        offset_ms: *offset_ms,
+        segments: segments.iter().map(|(n, audio)| (*n, audio.len() as u64)).collect(),
+    };
+    let plan = Plan::new(&(1..).zip(epochs.iter().map(sizes)).collect());
+    let (mut file, mut peaks) = (plan.header(), plan.peaks());
+    for stretch in plan.stretches() {
+        let sound = match stretch {
+            Stretch::Silence { bytes } => vec![SILENCE; *bytes],
+            Stretch::Audio { epoch, n, range } => {
+                let (_, segments) = &epochs[*epoch as usize - 1];
+                segments.iter().find(|(number, _)| number == n).unwrap().1[range.clone()].to_vec()
+            }
+        };
+        assert_eq!(sound.len(), stretch.bytes());
+        peaks.hear(&sound);
+        file.extend(sound);
+    }
+    (file, peaks.finish())
+}
+
 #[test]
 fn epochs_are_joined_with_silence_between_them() {
     let (first, second) = (vec![0x80; bytes_of(1_000)], vec![0x01; bytes_of(500)]);
-    let epochs =
-        [Epoch { offset_ms: 0, segments: vec![(0, &first)] }, Epoch { offset_ms: 3_000, segments: vec![(0, &second)] }];
-    let joined = join(&epochs);
-    let layout = wav::layout(&joined.wav).unwrap();
+    let (wav, waveform) = join(&[(0, vec![(0, &first)]), (3_000, vec![(0, &second)])]);
+    let layout = wav::layout(&wav).unwrap();
     assert_eq!((layout.encoding, layout.rate, layout.channels), (wav::Encoding::MuLaw, 8_000, 2));
-    let sound = &joined.wav[layout.data];
+    let sound = &wav[layout.data];
     assert_eq!(sound.len(), bytes_of(3_500));
     assert!(sound[bytes_of(1_000)..bytes_of(3_000)].iter().all(|code| *code == SILENCE));
     assert!(sound[bytes_of(3_000)..].iter().all(|code| *code == 1));
-    let Waveform { step_ms, caller, agent } = joined.waveform;
+    let Waveform { step_ms, caller, agent } = waveform;
     assert_eq!((step_ms, caller.len(), agent.len()), (20, 175, 175));
     assert!(caller[..50].iter().all(|peak| *peak > 200) && caller[50..150].iter().all(|peak| *peak == 0));
 }
@@ -99,19 +126,17 @@ fn epochs_are_joined_with_silence_between_them() {
 #[test]
 fn a_missing_segment_is_silence_and_an_absurd_place_is_left_out() {
     let audio = vec![2; bytes_of(20)];
-    let epochs = [Epoch { offset_ms: 0, segments: vec![(1, &audio), (u32::MAX, &audio)] }];
-    let joined = join(&epochs);
-    assert_eq!(joined.wav.len() - 58, SEGMENT_BYTES + bytes_of(20));
-    assert_eq!(join(&[]).wav.len(), 58);
-    let absurd = [Epoch { offset_ms: u64::MAX, segments: vec![(0, &audio)] }];
-    assert_eq!(join(&absurd).wav.len(), 58);
+    let (wav, _) = join(&[(0, vec![(1, &audio), (u32::MAX, &audio)])]);
+    assert_eq!(wav.len() - 58, SEGMENT_BYTES + bytes_of(20));
+    assert_eq!(join(&[]).0.len(), 58);
+    assert_eq!(join(&[(u64::MAX, vec![(0, &audio)])]).0.len(), 58);
 }
 
 #[test]
 fn a_long_calls_waveform_is_coarser() {
     let hour = vec![SILENCE; SEGMENT_BYTES];
     let segments = (0..360).map(|n| (n, hour.as_slice())).collect();
-    let waveform = join(&[Epoch { offset_ms: 0, segments }]).waveform;
+    let (_, waveform) = join(&[(0, segments)]);
     assert_eq!((waveform.step_ms, waveform.caller.len()), (100, 36_000));
 }
 
@@ -146,6 +171,53 @@ proptest! {
         prop_assert!(got.iter().enumerate().all(|(at, piece)| piece.n as usize == at));
         prop_assert!(got.iter().rev().skip(1).all(|piece| piece.audio.len() == bytes_of(piece_ms)));
     }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// What the plan makes is what one gets by laying the segments over silence, one after the other.
+    #[test]
+    fn a_plan_is_an_overlay_of_all_segments(
+        epochs in proptest::collection::vec(
+            (0_u64..40, proptest::collection::btree_map(0_u32..4, 0_usize..SEGMENT_BYTES / 2, 0..4)),
+            0..4,
+        ),
+    ) {
+        let mut code = 0;
+        let epochs: Vec<(u64, Owned)> = epochs
+            .into_iter()
+            .map(|(seconds, segments)| {
+                let audio = segments.into_iter().map(|(n, moments)| {
+                    code += 1;
+                    (n, vec![code; moments * MOMENT_BYTES])
+                });
+                (seconds * 1_000, audio.collect())
+            })
+            .collect();
+        let mut laid: Vec<u8> = Vec::new();
+        for (offset_ms, segments) in &epochs {
+            for (n, audio) in segments {
+                let at = bytes_of(*offset_ms) + *n as usize * SEGMENT_BYTES;
+                if !audio.is_empty() {
+                    laid.resize(laid.len().max(at + audio.len()), SILENCE);
+                    laid[at..at + audio.len()].copy_from_slice(audio);
+                }
+            }
+        }
+        let stored: Vec<Stored<'_>> = epochs
+            .iter()
+            .map(|(offset_ms, segments)| (*offset_ms, segments.iter().map(|(n, audio)| (*n, &audio[..])).collect()))
+            .collect();
+        let (wav, _) = join(&stored);
+        prop_assert!(wav[58..] == laid[..]);
+    }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn no_frame_makes_it_panic_or_grow(

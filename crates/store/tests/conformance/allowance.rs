@@ -109,7 +109,7 @@ async fn a_place_whose_call_is_gone_is_swept_when_its_time_is_over() {
     let (gone, _) = dial(&world, &calls(2)).await;
     let (lives, _) = dial(&world, &calls(2)).await;
     world.store.adopt_sid(lives, sid()).await.unwrap();
-    world.store.erase_call(gone).await.unwrap();
+    world.store.expire_call(gone).await.unwrap();
     assert_eq!(world.store.heal_allowance().await.unwrap(), Healed::default(), "its time is not over");
     world.clock.advance(Duration::from_secs(1_800 + 600));
     assert_eq!(world.store.heal_allowance().await.unwrap(), Healed { swept: 1, recounted: false });

@@ -13,6 +13,7 @@ mod allowance;
 mod calls;
 mod emulator;
 mod epochs;
+mod erasing;
 mod faults;
 mod journal;
 mod lists;

@@ -1,10 +1,13 @@
 //! Recordings, and the end of everything.
 
-use bytes::Bytes;
-use call::journal::{Entry, Kind};
-use store::{ByteRange, Part, StoreError};
+use std::time::Duration;
 
-use crate::world::World;
+use bytes::Bytes;
+use call::CallId;
+use call::journal::{Entry, Kind};
+use store::{Status, StoreError, WorkKind};
+
+use crate::world::{World, fact};
 
 #[tokio::test]
 async fn segments_are_listed_in_order_and_may_be_put_again() {
@@ -23,25 +26,38 @@ async fn segments_are_listed_in_order_and_may_be_put_again() {
     assert!(matches!(world.store.segment(call.id, 3, 1).await, Err(StoreError::NotFound(_))));
 }
 
+/// A part of the recording, or all of it.
+async fn heard(world: &World, id: CallId, range: Option<(u64, u64)>) -> Vec<u8> {
+    let file = world.store.recording_file(id).await.unwrap();
+    let mut body = world.store.recording(id, &file, range).await.unwrap();
+    let mut heard = Vec::new();
+    while let Some(bytes) = body.next().await {
+        heard.extend(bytes.unwrap());
+    }
+    heard
+}
+
 #[tokio::test]
-async fn a_recording_is_read_in_parts() {
+async fn a_recording_is_read_in_parts_of_one_file() {
     let world = World::new().await;
     let (call, _) = world.inbound().await;
-    let read = async |range| world.store.recording(call.id, range).await;
-    assert!(matches!(read(None).await, Err(StoreError::NotFound(_))));
-    assert!(matches!(read(Some(ByteRange::From(0))).await, Err(StoreError::NotFound(_))));
+    let missing = async || world.store.recording_file(call.id).await;
+    assert!(matches!(missing().await, Err(StoreError::NotFound(_))));
     let mut upload = world.store.upload_recording(call.id);
     upload.write(b"01234").await.unwrap();
     upload.write(b"56789").await.unwrap();
-    assert!(matches!(read(None).await, Err(StoreError::NotFound(_))), "not finished");
-    upload.finish().await.unwrap();
-    assert_eq!(world.store.recording_bytes(call.id).await.unwrap(), 10);
-    assert_eq!(read(None).await.unwrap(), Part::Whole(Bytes::from_static(b"0123456789")));
-    let part = |bytes, first| Part::Partial { bytes: Bytes::from_static(bytes), first, total: 10 };
-    assert_eq!(read(Some(ByteRange::Between(2, 4))).await.unwrap(), part(b"234", 2));
-    assert_eq!(read(Some(ByteRange::From(8))).await.unwrap(), part(b"89", 8));
-    assert_eq!(read(Some(ByteRange::Last(1))).await.unwrap(), part(b"9", 9));
-    assert_eq!(read(Some(ByteRange::From(10))).await.unwrap(), Part::Unsatisfiable { total: 10 });
+    assert!(matches!(missing().await, Err(StoreError::NotFound(_))), "not finished");
+    let etag = upload.finish().await.unwrap();
+    let file = world.store.recording_file(call.id).await.unwrap();
+    assert_eq!((file.bytes, &file.etag), (10, &etag));
+    assert_eq!(heard(&world, call.id, None).await, b"0123456789");
+    assert_eq!(heard(&world, call.id, Some((2, 4))).await, b"234");
+
+    let mut upload = world.store.upload_recording(call.id);
+    upload.write(b"another").await.unwrap();
+    assert_ne!(upload.finish().await.unwrap(), etag);
+    let stale = world.store.recording(call.id, &file, Some((2, 4))).await;
+    assert!(matches!(stale, Err(StoreError::Conflict)), "parts of two files make none");
 }
 
 #[tokio::test]
@@ -53,14 +69,36 @@ async fn a_long_recording_goes_up_in_pieces() {
     for _ in 0..18 {
         upload.write(&second).await.unwrap();
     }
-    upload.finish().await.unwrap();
-    let Part::Whole(bytes) = world.store.recording(call.id, None).await.unwrap() else { panic!("not whole") };
+    let etag = upload.finish().await.unwrap();
+    assert_eq!(world.store.recording_file(call.id).await.unwrap().etag, etag);
+    let bytes = heard(&world, call.id, None).await;
     assert_eq!(bytes.len(), 18_000_000);
     assert!(bytes.chunks(1_000_000).all(|chunk| chunk == second));
 }
 
 #[tokio::test]
-async fn an_erased_call_leaves_nothing() {
+async fn a_segment_that_comes_after_the_end_has_the_recording_joined_again() {
+    let world = World::new().await;
+    let (call, _) = world.inbound().await;
+    let joins = async || {
+        let claimed = world.store.claim_work(100, Duration::from_secs(60)).await.unwrap();
+        claimed.iter().filter(|leased| leased.item.kind == WorkKind::JoinRecording).count()
+    };
+    world.store.put_segment(call.id, 1, 0, Bytes::from_static(b"x")).await.unwrap();
+    world.clock.advance(Duration::from_secs(20));
+    assert_eq!(joins().await, 0, "the call is under way");
+    world.store.record_status(call.id, fact(Status::Completed, 30)).await.unwrap();
+    world.clock.advance(Duration::from_secs(20));
+    assert_eq!(joins().await, 1, "the end's own");
+    for n in 1..=5 {
+        world.store.put_segment(call.id, 1, n, Bytes::from_static(b"x")).await.unwrap();
+    }
+    world.clock.advance(Duration::from_secs(20));
+    assert_eq!(joins().await, 1, "one for all that came together");
+}
+
+#[tokio::test]
+async fn an_expired_call_leaves_nothing() {
     let world = World::new().await;
     let (call, sid) = world.inbound().await;
     let (other, _) = world.inbound().await;
@@ -70,8 +108,8 @@ async fn an_erased_call_leaves_nothing() {
         world.store.append_journal(id, &entries).await.unwrap();
         world.store.put_segment(id, 1, 1, Bytes::from_static(b"x")).await.unwrap();
     }
-    world.store.erase_call(call.id).await.unwrap();
-    world.store.erase_call(call.id).await.unwrap();
+    world.store.expire_call(call.id).await.unwrap();
+    world.store.expire_call(call.id).await.unwrap();
     assert!(matches!(world.store.call(call.id).await, Err(StoreError::NotFound(_))));
     assert!(matches!(world.store.call_by_sid(sid).await, Err(StoreError::NotFound(_))));
     assert_eq!(world.store.read_journal(call.id, None, 10).await.unwrap().entries, []);

@@ -118,7 +118,7 @@ async fn the_end_of_a_call_writes_its_work_once() {
     let claimed = world.store.claim_work(100, std::time::Duration::from_secs(60)).await.unwrap();
     let mut kinds: Vec<_> = claimed.iter().map(|leased| leased.item.kind).collect();
     kinds.sort();
-    assert_eq!(kinds, [WorkKind::Analyse, WorkKind::SendWebhook, WorkKind::JoinRecording]);
+    assert_eq!(kinds, [WorkKind::Analyse, WorkKind::TellStarted, WorkKind::TellEnded, WorkKind::JoinRecording]);
     assert!(claimed.iter().all(|leased| leased.item.call == call.id));
 }
 
@@ -143,12 +143,14 @@ async fn figures_that_come_after_the_end_complete_it_and_write_no_work() {
     let first = world.store.call(call.id).await.unwrap();
     assert_eq!((first.ended_at, first.duration_s), (Some(at(36)), None));
     world.clock.advance(std::time::Duration::from_secs(60));
-    let before = world.store.claim_work(100, std::time::Duration::from_secs(1)).await.unwrap().len();
+    for leased in world.store.claim_work(100, std::time::Duration::from_secs(1)).await.unwrap() {
+        world.store.complete_work(&leased).await.unwrap();
+    }
     assert_eq!(world.store.record_status(call.id, callbacks()[3]).await.unwrap(), Recorded::Stale);
     let call = world.store.call(call.id).await.unwrap();
     assert_eq!((call.answered_at, call.ended_at, call.duration_s), (Some(at(4)), Some(at(35)), Some(31)));
     world.clock.advance(std::time::Duration::from_secs(60));
-    assert_eq!(world.store.claim_work(100, std::time::Duration::from_secs(1)).await.unwrap().len(), before);
+    assert_eq!(world.store.claim_work(100, std::time::Duration::from_secs(1)).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -192,7 +194,10 @@ async fn a_doubt_asks_once_and_a_stream_that_starts_dispels_it() {
     assert_eq!(world.store.doubt(call.id).await.unwrap(), Recorded::Stale);
     world.clock.advance(std::time::Duration::from_secs(10));
     let due = world.store.claim_work(10, std::time::Duration::from_secs(60)).await.unwrap();
-    assert_eq!(due.iter().map(|leased| leased.item.kind).collect::<Vec<_>>(), [WorkKind::Reconcile]);
+    assert_eq!(
+        due.iter().map(|leased| leased.item.kind).collect::<Vec<_>>(),
+        [WorkKind::TellStarted, WorkKind::Reconcile]
+    );
     world.store.claim_stream(call.id, 1, "node-a", wire::twilio::StreamSid::from_number(1)).await.unwrap();
     assert_eq!(world.store.call(call.id).await.unwrap().marks.doubted_at, None);
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use store::{Idempotency, Placed, Recorded, Status};
+use store::{Idempotency, Placed, Recorded, Status, Transfer};
 use wire::twilio::StreamSid;
 
-use crate::world::{World, fact};
+use crate::world::{NOON, World, fact};
 
 #[tokio::test]
 async fn a_transfer_moves_the_end_later_and_ends_once() {
@@ -15,8 +15,10 @@ async fn a_transfer_moves_the_end_later_and_ends_once() {
     assert_eq!(world.store.begin_transfer(call.id, later).await.unwrap(), Recorded::Applied);
     assert_eq!(world.store.begin_transfer(call.id, call.marks.ends_by).await.unwrap(), Recorded::Stale);
     assert_eq!(world.store.call(call.id).await.unwrap().marks.ends_by, later);
-    assert_eq!(world.store.end_transfer(call.id, 1).await.unwrap(), Recorded::Applied);
-    assert_eq!(world.store.end_transfer(call.id, 1).await.unwrap(), Recorded::Stale);
+    let ended = |status: &str| Transfer { epoch: 1, status: status.into(), duration_s: 7, at: NOON };
+    assert_eq!(world.store.end_transfer(call.id, &ended("completed")).await.unwrap(), Recorded::Applied);
+    assert_eq!(world.store.end_transfer(call.id, &ended("busy")).await.unwrap(), Recorded::Stale);
+    assert_eq!(world.store.call(call.id).await.unwrap().transfer.unwrap().status, "completed");
     let call = world.store.call(call.id).await.unwrap();
     assert_eq!(call.marks.transfers_ended.into_iter().collect::<Vec<_>>(), [1]);
 }

@@ -1,6 +1,7 @@
 //! A store to test, and calls to put into it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
+    name: String,
+    raw: (aws_sdk_dynamodb::Client, aws_sdk_s3::Client),
     _kept: Kept,
 }
 
@@ -38,11 +41,38 @@ impl World {
     pub(crate) async fn seeded(seed: u64) -> Self {
         let name = format!("test-{}-{}", std::process::id(), number());
         let (config, kept) = emulator::open(&name);
+        let raw = raw(&config);
         let (clock, faults) = (Clock::manual(NOON), Faults::seeded(seed));
-        let config = Config { clock: clock.clone(), faults: Some(faults.clone()), ..config };
+        let config = Config { clock: clock.clone(), faults: Some(faults.clone()), webhooks: true, ..config };
         let store = Store::connect(config).await;
         store.create_if_absent().await.unwrap();
-        Self { store, clock, faults, _kept: kept }
+        Self { store, clock, faults, name, raw, _kept: kept }
+    }
+
+    /// Everything in table and bucket, as a text to search in.
+    pub(crate) async fn dump(&self) -> String {
+        let mut dump = String::new();
+        let items = self.raw.0.scan().table_name(&self.name).send().await.unwrap();
+        assert!(items.last_evaluated_key().is_none(), "small enough to be read at once");
+        for item in items.items() {
+            writeln!(dump, "{item:?}").unwrap();
+        }
+        for object in self.raw.1.list_objects_v2().bucket(&self.name).send().await.unwrap().contents() {
+            let key = object.key().unwrap();
+            let body = self.raw.1.get_object().bucket(&self.name).key(key).send().await.unwrap().body;
+            let body = body.collect().await.unwrap().into_bytes();
+            writeln!(dump, "{key} {}", String::from_utf8_lossy(&body)).unwrap();
+        }
+        dump
+    }
+
+    /// Writes an item as another version of the program might.
+    pub(crate) async fn put_raw(&self, fields: &[(&str, &str)]) {
+        let mut request = self.raw.0.put_item().table_name(&self.name);
+        for (name, value) in fields {
+            request = request.item(*name, aws_sdk_dynamodb::types::AttributeValue::S((*value).to_owned()));
+        }
+        request.send().await.unwrap();
     }
 
     /// An inbound call, and its Twilio id.
@@ -74,6 +104,24 @@ impl World {
             script: script(),
         }
     }
+}
+
+/// Clients that go around the store.
+fn raw(config: &Config) -> (aws_sdk_dynamodb::Client, aws_sdk_s3::Client) {
+    let keys = config.credentials.clone().unwrap();
+    let keys = aws_sdk_dynamodb::config::Credentials::new(keys.access_key, keys.secret_key, None, None, "test");
+    let dynamodb = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        .region(aws_config::Region::new("us-east-1"))
+        .endpoint_url(config.dynamodb_url.clone().unwrap())
+        .credentials_provider(keys.clone());
+    let s3 = aws_sdk_s3::Config::builder()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        .region(aws_config::Region::new("us-east-1"))
+        .endpoint_url(config.s3_url.clone().unwrap())
+        .force_path_style(true)
+        .credentials_provider(keys);
+    (aws_sdk_dynamodb::Client::from_conf(dynamodb.build()), aws_sdk_s3::Client::from_conf(s3.build()))
 }
 
 /// Does as our programs do with an error that passes: asks again.
