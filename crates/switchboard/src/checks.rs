@@ -85,13 +85,25 @@ pub async fn credentials(plan: &Plan, settings: &Settings) -> Vec<Check> {
     let openai = async {
         match (plan.openai, key("OPENAI_API_KEY")) {
             (Service::Real, Some(key)) => {
-                Some(openai(&url("OPENAI_BASE_URL", wire::openai::connect::DEFAULT_BASE_URL), &key).await)
+                let base = url("OPENAI_BASE_URL", wire::openai::connect::DEFAULT_BASE_URL);
+                Some(models(&OPENAI, &format!("{}/models", base.trim_end_matches('/')), &key).await)
             }
             (Service::Real | Service::Simulated | Service::LeftOut, _) => None,
         }
     };
-    let (twilio, hume, openai) = tokio::join!(twilio, hume, openai);
-    [twilio, hume, openai].into_iter().flatten().collect()
+    // Of the cascade's vendors only Groq can be asked without speaking.
+    let groq = async {
+        match (plan.cascade, key("GROQ_API_KEY")) {
+            (Service::Real, Some(key)) => {
+                let base = url("GROQ_BASE_URL", wire::groq::connect::DEFAULT_BASE_URL);
+                let url = format!("{}{}", base.trim_end_matches('/'), wire::groq::connect::MODELS_PATH);
+                Some(models(&GROQ, &url, &key).await)
+            }
+            (Service::Real | Service::Simulated | Service::LeftOut, _) => None,
+        }
+    };
+    let (twilio, hume, openai, groq) = tokio::join!(twilio, hume, openai, groq);
+    [twilio, hume, openai, groq].into_iter().flatten().collect()
 }
 
 async fn twilio(settings: &Settings) -> Check {
@@ -153,29 +165,41 @@ async fn hume(base: &str, key: SecretString) -> Check {
     }
 }
 
-async fn openai(base: &str, key: &SecretString) -> Check {
-    const WHAT: &str = "OpenAI's credentials";
+/// A vendor whose list of models needs its key and costs nothing.
+struct Lister {
+    name: &'static str,
+    what: &'static str,
+    prefix: &'static str,
+    page: &'static str,
+}
+
+const OPENAI: Lister =
+    Lister { name: "OpenAI", what: "OpenAI's credentials", prefix: "OPENAI", page: "OpenAI's platform page" };
+
+const GROQ: Lister = Lister { name: "Groq", what: "Groq's credentials", prefix: "GROQ", page: "Groq's console" };
+
+async fn models(vendor: &Lister, url: &str, key: &SecretString) -> Check {
+    let Lister { name, what, prefix, page } = *vendor;
     let asked = async {
         let client =
             reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
-        let url = format!("{}/models", base.trim_end_matches('/'));
         client.get(url).bearer_auth(key.expose_secret()).send().await.map(|response| response.status().as_u16())
     };
     match asked.await {
-        Ok(200..=299) => Check::good(WHAT, "accepted"),
+        Ok(200..=299) => Check::good(what, "accepted"),
         Ok(status @ (401 | 403)) => Check::bad(
-            WHAT,
-            format!("OpenAI does not accept them (HTTP {status})"),
-            "compare OPENAI_API_KEY with OpenAI's platform page, or leave it out",
+            what,
+            format!("{name} does not accept them (HTTP {status})"),
+            format!("compare {prefix}_API_KEY with {page}, or leave it out"),
         ),
         Ok(status) => {
-            Check::doubtful(WHAT, format!("could not be checked (HTTP {status})"), "calls are tried all the same")
+            Check::doubtful(what, format!("could not be checked (HTTP {status})"), "calls are tried all the same")
         }
         // The error may name the whole address, and no more is known of it than this.
         Err(_) => Check::doubtful(
-            WHAT,
+            what,
             "no answer",
-            "check this machine's network and OPENAI_BASE_URL; calls are tried all the same",
+            format!("check this machine's network and {prefix}_BASE_URL; calls are tried all the same"),
         ),
     }
 }

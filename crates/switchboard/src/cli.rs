@@ -21,7 +21,8 @@ pub struct Cli {
 
 const AFTER: &str = "\
 Settings come from the environment: PORT, DATA_DIR, PUBLIC_BASE_URL, TWILIO_*, HUME_*,
-OPENAI_* and others; the README lists them all. RUST_LOG=info shows the log.
+OPENAI_*, DEEPGRAM_*, GROQ_*, CARTESIA_* and others; the README lists them all.
+RUST_LOG=info shows the log.
 Exit codes: 0 done, 1 not done, 2 something must be set right first.";
 
 /// What to do.
@@ -67,7 +68,7 @@ pub struct Call {
     #[arg(long)]
     pub agent: Option<String>,
     /// The engine to try first.
-    #[arg(long, value_parser = ["hume", "openai"])]
+    #[arg(long, value_parser = ["hume", "openai", "cascade"])]
     pub engine: Option<String>,
     /// A value for one of the agent's {{variables}}; may be repeated.
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]

@@ -34,6 +34,9 @@ const TWILIO: [&str; 7] = [
     "TWILIO_BASE_URL",
 ];
 
+/// The vendors that are the cascade together, as their variables begin. It has all of them or is none.
+pub const CASCADE: [&str; 3] = ["DEEPGRAM", "GROQ", "CARTESIA"];
+
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -51,6 +54,8 @@ pub struct Plan {
     pub hume: Service,
     /// OpenAI Realtime.
     pub openai: Service,
+    /// The cascade: each of its [three vendors](CASCADE).
+    pub cascade: Service,
     /// Calls and recordings.
     pub storage: Storage,
 }
@@ -118,7 +123,7 @@ impl Plan {
         } else {
             Service::Simulated
         };
-        let (hume, openai) = engines(&environment, &mut problems);
+        let [hume, openai, cascade] = engines(&environment, &mut problems);
         if twilio == Service::Real {
             twilio_is_whole(&environment, &mut problems);
         }
@@ -131,6 +136,7 @@ impl Plan {
             twilio,
             hume,
             openai,
+            cascade,
             storage: storage(&environment),
             environment,
         };
@@ -285,7 +291,8 @@ impl Plan {
         if self.twilio == Service::Simulated {
             plan.fill_twilio(&format!("AC{}", "0".repeat(32)), "never used", "http://127.0.0.1:9");
         }
-        for (name, service) in [("HUME", self.hume), ("OPENAI", self.openai)] {
+        let cascade = CASCADE.map(|name| (name, self.cascade));
+        for (name, service) in [("HUME", self.hume), ("OPENAI", self.openai)].into_iter().chain(cascade) {
             match service {
                 Service::Simulated => plan.fill_engine(name, "http://127.0.0.1:9"),
                 // A key that is missing has been reported, and is not reported again as an engine that is.
@@ -304,7 +311,9 @@ pub fn local_url(address: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
-fn engines(environment: &Environment, problems: &mut Vec<Problem>) -> (Service, Service) {
+/// Hume, OpenAI, the cascade.
+fn engines(environment: &Environment, problems: &mut Vec<Problem>) -> [Service; 3] {
+    let has_cascade = has_cascade(environment, problems);
     let mut has_key = |name: &str| {
         let (key, url) = (format!("{name}_API_KEY"), format!("{name}_BASE_URL"));
         let has_key = environment.given(&key).is_some();
@@ -314,13 +323,26 @@ fn engines(environment: &Environment, problems: &mut Vec<Problem>) -> (Service, 
         }
         has_key || environment.given(&url).is_some()
     };
-    match (has_key("HUME"), has_key("OPENAI")) {
-        (false, false) => (Service::Simulated, Service::Simulated),
-        (hume, openai) => {
-            let service = |real| if real { Service::Real } else { Service::LeftOut };
-            (service(hume), service(openai))
-        }
+    match [has_key("HUME"), has_key("OPENAI"), has_cascade] {
+        [false, false, false] => [Service::Simulated; 3],
+        some => some.map(|real| if real { Service::Real } else { Service::LeftOut }),
     }
+}
+
+/// Whether the cascade is meant to be real: something of a vendor of it is set. Then each key that is missing is a
+/// problem, because without it the cascade could never take a call.
+fn has_cascade(environment: &Environment, problems: &mut Vec<Problem>) -> bool {
+    let variables = CASCADE.iter().flat_map(|name| [format!("{name}_API_KEY"), format!("{name}_BASE_URL")]);
+    let given: Vec<String> = variables.filter(|name| environment.given(name).is_some()).collect();
+    let Some(one) = given.first() else { return false };
+    for key in CASCADE.map(|name| format!("{name}_API_KEY")).into_iter().filter(|key| !given.contains(key)) {
+        let remedy = format!(
+            "the engine `cascade` needs the keys of all three vendors: set {key} as well, or leave out {}",
+            given.join(", ")
+        );
+        problems.push(Problem::new(key, format!("is not set, although {one} is"), remedy));
+    }
+    true
 }
 
 fn twilio_is_whole(environment: &Environment, problems: &mut Vec<Problem>) {

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use sim::cartesia::CartesiaConfig;
+use sim::deepgram::DeepgramConfig;
 use sim::evi::EviConfig;
+use sim::evi::fault::Faults;
+use sim::groq::GroqConfig;
 use sim::openai::OpenAiConfig;
 use sim::twilio::{OwnedNumber, Twilio, TwilioConfig};
-use sim::{evi, openai};
+use sim::{cartesia, deepgram, evi, groq, line, openai};
 use wire::twilio::AccountSid;
 use wire::twilio::sid::PhoneNumberSid;
 use wire::twilio::twiml::{Method, Webhook};
@@ -21,6 +25,14 @@ pub struct Simulators {
     pub twilio: Option<Arc<Twilio>>,
     evi: Option<evi::server::Handle>,
     openai: Option<openai::server::Handle>,
+    cascade: Option<Cascade>,
+}
+
+/// The cascade's three vendors.
+struct Cascade {
+    deepgram: line::server::Handle<deepgram::Deepgram>,
+    groq: groq::server::Handle,
+    cartesia: line::server::Handle<cartesia::Cartesia>,
 }
 
 impl std::fmt::Debug for Simulators {
@@ -29,6 +41,7 @@ impl std::fmt::Debug for Simulators {
             .field("twilio", &self.twilio.is_some())
             .field("evi", &self.evi.is_some())
             .field("openai", &self.openai.is_some())
+            .field("cascade", &self.cascade.is_some())
             .finish()
     }
 }
@@ -50,7 +63,7 @@ impl Simulators {
             Service::Simulated => {
                 let starts_at_unix_ms = i64::try_from(unix.as_millis()).unwrap_or_default();
                 let config = EviConfig { keep_audio: false, starts_at_unix_ms, ..lively() };
-                let handle = evi::server::start(config, evi::fault::Faults::none(), seed()?).await?;
+                let handle = evi::server::start(config, Faults::none(), seed()?).await?;
                 plan.fill_engine("HUME", &handle.url);
                 Some(handle)
             }
@@ -60,13 +73,34 @@ impl Simulators {
             Service::Simulated => {
                 let config =
                     OpenAiConfig { keep_audio: false, starts_at_unix_s: unix.as_secs(), ..OpenAiConfig::default() };
-                let handle = openai::server::start(config, openai::fault::Faults::none(), seed()?).await?;
+                let handle = openai::server::start(config, Faults::none(), seed()?).await?;
                 plan.fill_engine("OPENAI", &handle.url);
                 Some(handle)
             }
             Service::Real | Service::LeftOut => None,
         };
-        Ok(Self { twilio, evi, openai })
+        let cascade = match plan.cascade {
+            Service::Simulated => {
+                let cascade = Cascade::start(unix.as_secs()).await?;
+                plan.fill_engine("DEEPGRAM", &cascade.deepgram.url);
+                plan.fill_engine("GROQ", &cascade.groq.url);
+                plan.fill_engine("CARTESIA", &cascade.cartesia.url);
+                Some(cascade)
+            }
+            Service::Real | Service::LeftOut => None,
+        };
+        Ok(Self { twilio, evi, openai, cascade })
+    }
+}
+
+impl Cascade {
+    async fn start(created_unix_s: u64) -> std::io::Result<Self> {
+        let groq = GroqConfig { created_unix_s, ..GroqConfig::default() };
+        Ok(Self {
+            deepgram: deepgram::start(DeepgramConfig::default(), Faults::none(), seed()?).await?,
+            groq: groq::server::start(groq, Faults::none(), seed()?).await?,
+            cartesia: cartesia::start(CartesiaConfig::default(), Faults::none(), seed()?).await?,
+        })
     }
 }
 

@@ -87,12 +87,18 @@ fn services(plan: &Plan) -> Vec<Row> {
         match service {
             Service::Real => real(name, at(&format!("{prefix}_BASE_URL"), &format!("with {key}"))),
             Service::Simulated => simulated(name, format!("no {key}; understands its own recorded callers only")),
-            Service::LeftOut => Row {
-                name,
-                state: "left out",
-                style: Style::Dim,
-                why: format!("no {key}, and another engine has its key"),
-            },
+            Service::LeftOut => left_out(name, format!("no {key}, and another engine has its key")),
+        }
+    };
+    let vendor = |name: &'static str, prefix: &str, does: &str| {
+        let key = format!("{prefix}_API_KEY");
+        let does = format!("{does} for the engine `cascade`");
+        match plan.cascade {
+            Service::Real => {
+                real(name, format!("{does}, {}", at(&format!("{prefix}_BASE_URL"), &format!("with {key}"))))
+            }
+            Service::Simulated => simulated(name, format!("no {key}; {does}")),
+            Service::LeftOut => left_out(name, format!("no {key}, and another engine has its key; {does}")),
         }
     };
     let storage = match &plan.storage {
@@ -113,7 +119,16 @@ fn services(plan: &Plan) -> Vec<Row> {
             why: "no GEMINI_API_KEY; a rule on phrases judges calls, for demonstrations".to_owned(),
         },
     };
-    vec![twilio, engine("Hume EVI", plan.hume, "HUME"), engine("OpenAI", plan.openai, "OPENAI"), judge, storage]
+    vec![
+        twilio,
+        engine("Hume EVI", plan.hume, "HUME"),
+        engine("OpenAI", plan.openai, "OPENAI"),
+        vendor("Deepgram", "DEEPGRAM", "hears"),
+        vendor("Groq", "GROQ", "answers"),
+        vendor("Cartesia", "CARTESIA", "speaks"),
+        judge,
+        storage,
+    ]
 }
 
 fn real(name: &'static str, why: String) -> Row {
@@ -122,6 +137,10 @@ fn real(name: &'static str, why: String) -> Row {
 
 fn simulated(name: &'static str, why: String) -> Row {
     Row { name, state: "simulated", style: Style::Warn, why }
+}
+
+fn left_out(name: &'static str, why: String) -> Row {
+    Row { name, state: "left out", style: Style::Dim, why }
 }
 
 fn entry(screen: &mut Screen, name: &str, text: &str) {
@@ -154,7 +173,9 @@ fn next_steps(machine: &Machine, screen: &mut Screen) {
             step(
                 "For real calls",
                 &[
-                    "set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER and HUME_API_KEY or OPENAI_API_KEY,".to_owned(),
+                    "set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER and HUME_API_KEY or OPENAI_API_KEY"
+                        .to_owned(),
+                    "(or DEEPGRAM_API_KEY, GROQ_API_KEY and CARTESIA_API_KEY, which are the cascade),".to_owned(),
                     format!("get a public address ({}) and set PUBLIC_BASE_URL to it,", tunnel(port)),
                     "then: cargo run -- doctor --fix".to_owned(),
                 ],

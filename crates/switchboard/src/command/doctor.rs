@@ -57,7 +57,14 @@ pub(super) async fn run(doctor: Doctor, environment: Environment, screen: &mut S
 
 /// What there is nothing to check about.
 fn simulated(plan: &Plan) -> Vec<Check> {
-    let services = [("Twilio", plan.twilio), ("Hume EVI", plan.hume), ("OpenAI", plan.openai)];
+    let services = [
+        ("Twilio", plan.twilio),
+        ("Hume EVI", plan.hume),
+        ("OpenAI", plan.openai),
+        ("Deepgram", plan.cascade),
+        ("Groq", plan.cascade),
+        ("Cartesia", plan.cascade),
+    ];
     let mut found: Vec<Check> = services
         .into_iter()
         .filter_map(|(name, service)| match service {
@@ -70,7 +77,7 @@ fn simulated(plan: &Plan) -> Vec<Check> {
         found.push(Check::doubtful(
             "Engines",
             "the phone line is real and the engines are simulated: they understand recorded callers only",
-            "set HUME_API_KEY or OPENAI_API_KEY",
+            "set HUME_API_KEY or OPENAI_API_KEY, or DEEPGRAM_API_KEY with GROQ_API_KEY and CARTESIA_API_KEY",
         ));
     }
     if plan.storage == Storage::Embedded {

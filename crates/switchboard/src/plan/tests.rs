@@ -13,7 +13,7 @@ const ACCOUNT: (&str, &str) = ("TWILIO_ACCOUNT_SID", "AC000000000000000000000000
 #[test]
 fn without_any_variable_everything_is_simulated() {
     let plan = read(&[]).unwrap();
-    assert_eq!((plan.twilio, plan.hume, plan.openai), (Service::Simulated, Service::Simulated, Service::Simulated));
+    assert_eq!([plan.twilio, plan.hume, plan.openai, plan.cascade], [Service::Simulated; 4]);
     assert_eq!((plan.storage.clone(), plan.listen.to_string().as_str()), (Storage::Embedded, "127.0.0.1:8080"));
     assert!(plan.is_reachable());
 }
@@ -47,6 +47,25 @@ fn half_of_the_credentials_are_a_problem_each_with_both_ways_out() {
     let problems = read(&[ACCOUNT]).unwrap_err();
     assert_eq!(names(&problems), ["TWILIO_AUTH_TOKEN", "TWILIO_PHONE_NUMBER"]);
     assert!(problems.iter().all(|problem| problem.remedy.contains("simulated")), "{problems:?}");
+}
+
+#[test]
+fn the_cascade_has_the_keys_of_all_its_vendors_or_says_which_are_missing() {
+    let keys = [("DEEPGRAM_API_KEY", "a"), ("GROQ_API_KEY", "b"), ("CARTESIA_API_KEY", "c")];
+    let plan = read(&keys).unwrap();
+    assert_eq!([plan.hume, plan.openai, plan.cascade], [Service::LeftOut, Service::LeftOut, Service::Real]);
+    let engines = plan.provisional_settings().unwrap().node.engines.cascade.unwrap();
+    assert_eq!(engines.groq.base_url, wire::groq::connect::DEFAULT_BASE_URL);
+    let elsewhere = [&keys[..], &[("CARTESIA_BASE_URL", "http://127.0.0.1:4011")]].concat();
+    let engines = read(&elsewhere).unwrap().provisional_settings().unwrap().node.engines.cascade.unwrap();
+    assert_eq!(engines.cartesia.base_url, "http://127.0.0.1:4011");
+
+    let problems = read(&[("GROQ_API_KEY", "b"), ("OPENAI_API_KEY", "key")]).unwrap_err();
+    assert_eq!(names(&problems), ["DEEPGRAM_API_KEY", "CARTESIA_API_KEY"]);
+    assert!(problems.iter().all(|problem| problem.remedy.contains("leave out GROQ_API_KEY")), "{problems:?}");
+    let problems = read(&[&keys[..2], &[("CARTESIA_BASE_URL", "https://tts.example.com")]].concat()).unwrap_err();
+    assert_eq!(names(&problems), ["CARTESIA_API_KEY"]);
+    assert_eq!(read(&[("OPENAI_API_KEY", "key")]).unwrap().cascade, Service::LeftOut);
 }
 
 #[test]
