@@ -63,7 +63,7 @@ pub(crate) fn control_plane(
     Ok((router, Worker::new(store.clone(), client)))
 }
 
-/// The agents that come with the project, and two short ones.
+/// The agents that come with the project, and some short ones.
 fn agents() -> anyhow::Result<AgentBook> {
     let mut agents = Vec::new();
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../agents");
@@ -82,6 +82,8 @@ fn agents() -> anyhow::Result<AgentBook> {
     let recorded = "disclosure = \"This call is recorded.\"\nrecording = true";
     agents.push(Agent::parse("recorded", &quick_agent(&quote(RECORDED_NUMBER), both, recorded))?);
     agents.push(Agent::parse("eager", &quick_agent("", both, "prepare = \"ringing\""))?);
+    let three = r#""hume", "openai", "cascade""#;
+    agents.push(Agent::parse("three", &quick_agent("", three, ""))?);
     AgentBook::new(agents).map_err(|errors| anyhow::anyhow!("{errors:?}"))
 }
 

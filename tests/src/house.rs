@@ -28,6 +28,7 @@ use crate::balancer::Balancer;
 use crate::building::{
     API_TOKEN, AUTH_TOKEN, ENGINE_KEY, STREAM_SECRET, control_plane, init_log, start_twilio, store_config,
 };
+use crate::cascade::{Cascade, CascadeOptions};
 use crate::media::{Directory, RunningNode};
 
 /// Our own number, answered by the receptionist that comes with the project.
@@ -47,6 +48,8 @@ pub struct Options {
     pub evi: Option<(EviConfig, evi::fault::Faults)>,
     /// OpenAI Realtime, likewise.
     pub openai: Option<(OpenAiConfig, openai::fault::Faults)>,
+    /// The cascade's three vendors, likewise.
+    pub cascade: Option<CascadeOptions>,
     /// Changes the simulated Twilio before it starts.
     pub twilio: Box<dyn FnOnce(&mut TwilioConfig) + Send>,
     /// How long a draining node lets its calls go on.
@@ -56,12 +59,13 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// One node, both engines, nothing goes wrong.
+    /// One node, EVI and `OpenAI`, nothing goes wrong.
     fn default() -> Self {
         Self {
             nodes: 1,
             evi: Some((EviConfig::default(), evi::fault::Faults::none())),
             openai: Some((OpenAiConfig::default(), openai::fault::Faults::none())),
+            cascade: None,
             twilio: Box::new(|_| {}),
             drain_within: Duration::from_secs(20),
             seed: 7,
@@ -81,6 +85,7 @@ pub struct House {
     pub base: String,
     evi: Option<evi::server::Handle>,
     openai: Option<openai::server::Handle>,
+    cascade: Option<Cascade>,
     pub(crate) api: Api,
     nodes: BTreeMap<String, RunningNode>,
     balancer: Balancer,
@@ -118,6 +123,10 @@ impl House {
             Some((config, faults)) => Some(openai::server::start(config, faults, options.seed).await?),
             None => None,
         };
+        let cascade = match options.cascade {
+            Some(cascade) => Some(cascade.start(options.seed).await?),
+            None => None,
+        };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let base = format!("http://{}", listener.local_addr()?);
         let balancer = Balancer::start().await?;
@@ -144,6 +153,10 @@ impl House {
             set("OPENAI_API_KEY", ENGINE_KEY);
             set("OPENAI_BASE_URL", &openai.url);
         }
+        for (vendor, url) in cascade.iter().flat_map(Cascade::urls) {
+            set(&format!("{vendor}_API_KEY"), ENGINE_KEY);
+            set(&format!("{vendor}_BASE_URL"), url);
+        }
 
         let (counters, bell) = (Counters::default(), Bell::default());
         let (router, worker) = control_plane(&variables, &store, &counters, &bell, Boundaries::default())?;
@@ -162,6 +175,7 @@ impl House {
             base,
             evi,
             openai,
+            cascade,
             nodes: BTreeMap::new(),
             balancer,
             variables,
@@ -255,6 +269,15 @@ impl House {
     #[must_use]
     pub fn openai(&self) -> &openai::server::Handle {
         self.openai.as_ref().expect("the house has an OpenAI")
+    }
+
+    /// The simulated vendors of the cascade.
+    ///
+    /// # Panics
+    /// The house was built without.
+    #[must_use]
+    pub fn cascade(&self) -> &Cascade {
+        self.cascade.as_ref().expect("the house has a cascade")
     }
 
     /// The secrets that sign streams' tokens.

@@ -2,7 +2,7 @@
 //!
 //! A [`House`] is one installation: the embedded store, the control plane with its worker, media nodes each on a runtime
 //! of its own (so that one can be killed in mid-call), a balancer in front of them, and simulated vendors: Twilio with
-//! people on the phone, EVI and OpenAI Realtime. Nothing is reached past its socket: calls come in by signed webhooks and
+//! people on the phone, EVI, OpenAI Realtime, and the cascade's three. Nothing is reached past its socket: calls come in by signed webhooks and
 //! are placed by the HTTP API, and what became of them is read there, with a token.
 //!
 //! What is judged: what the phone said against what the engine received ([`judge`]), what the phone heard against the
@@ -14,6 +14,7 @@
 mod api;
 mod balancer;
 mod building;
+mod cascade;
 pub mod ear;
 mod house;
 pub mod judge;
@@ -23,4 +24,5 @@ pub mod people;
 mod reading;
 
 pub use api::Answer;
+pub use cascade::{Cascade, CascadeOptions};
 pub use house::{House, NUMBER, Options, QUICK_NUMBER, RECORDED_NUMBER};

@@ -8,11 +8,13 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one kind of entry")]
 
 mod bad_days;
+mod cascade;
 mod doors;
 mod engines;
 mod first_words;
 mod nodes;
 mod placing;
+mod switches;
 mod voice;
 mod webhooks;
 

@@ -152,7 +152,7 @@ fn is_the_engines_voice(phone: &PhoneSide, sentences: &[&str], rate: u32) {
 }
 
 /// Webhooks were believed and answered, and the phone has nothing to complain about.
-fn nothing_was_held_against_us(house: &House, twilio: &CallRecord) {
+pub(crate) fn nothing_was_held_against_us(house: &House, twilio: &CallRecord) {
     for request in &twilio.requests {
         assert!(matches!(request.answer, RequestAnswer::Status(200..300)), "{request:?}");
     }
@@ -163,7 +163,7 @@ fn nothing_was_held_against_us(house: &House, twilio: &CallRecord) {
     }
 }
 
-fn the_tool_was_used(journal: &[Entry], tool: &str, words: &str) {
+pub(crate) fn the_tool_was_used(journal: &[Entry], tool: &str, words: &str) {
     let called = judge::find(journal, |entry| match &entry.kind {
         Kind::ToolCalled { id, name, arguments } if name == tool => Some((id.clone(), arguments.clone())),
         _ => None,
@@ -178,7 +178,7 @@ fn the_tool_was_used(journal: &[Entry], tool: &str, words: &str) {
 }
 
 /// The recording is joined some seconds after the call, and has both sides where they were.
-async fn the_recording_has_both_voices(house: &House, id: &str, twilio: &CallRecord, disclosed_ms: u64) {
+pub(crate) async fn the_recording_has_both_voices(house: &House, id: &str, twilio: &CallRecord, disclosed_ms: u64) {
     house.record_when(id, Duration::from_secs(60), |record| record["recording"] == "ready").await.unwrap();
     let path = format!("/v1/calls/{id}/recording");
     let whole = house.get(&path, &[]).await.unwrap();
