@@ -150,6 +150,7 @@ const OPERATIONS: &[Operation] = &[
         ..STEER
     },
     Operation { path: "/v1/calls/{id}/analyze", summary: "Have a call that is over judged again.", ..STEER },
+    Operation {
         path: "/v1/calls/{id}/access",
         summary: "Who read, exported, corrected or erased a call, also after it was erased.",
         role: Some(Role::Admin),
@@ -308,6 +309,9 @@ fn schemas() -> Value {
             "created_at": time, "answered_at": or_null("string"), "ended_at": or_null("string"),
             "duration_s": or_null("integer"), "outcome": or_null("string"), "epoch": whole,
             "recording": or_null("string"), "simulated": { "type": "boolean" },
+            "transfer": object(&["epoch", "status", "duration_s", "at"], json!({
+                "epoch": whole, "status": text, "duration_s": whole, "at": time,
+            })),
             "analysis": { "anyOf": [reference("Analysis"), { "type": "null" }] },
         })),
         "Analysis": object(&["judgement", "correction"], json!({
@@ -325,9 +329,6 @@ fn schemas() -> Value {
         })),
         "Correct": object(&["outcome"], json!({
             "outcome": words(&["yes", "no", "unclear"]), "note": or_null("string"),
-            "transfer": object(&["epoch", "status", "duration_s", "at"], json!({
-                "epoch": whole, "status": text, "duration_s": whole, "at": time,
-            })),
         })),
         "CallPage": object(&["calls", "next_cursor"], json!({
             "calls": { "type": "array", "items": reference("Call") }, "next_cursor": or_null("string"),
@@ -364,6 +365,7 @@ fn schemas() -> Value {
         })),
         "AgentProblems": object(&["problems"], json!({
             "problems": { "type": "array", "items": object(&["key", "message"], json!({ "key": text, "message": text })) },
+        })),
         "AccessList": object(&["access"], json!({
             "access": { "type": "array", "items": object(&["at", "who", "what"], json!({
                 "at": time, "who": text, "what": words(&["transcript", "recording", "exported", "corrected", "erased"]),

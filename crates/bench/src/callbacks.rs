@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use call::CallId;
-use call::agent::{AgentLimits, EngineKind, HumeSettings, OpenAiSettings, PrepareAt, Script, TurnTaking};
+use call::agent::{
+    AgentLimits, CascadeSettings, EngineKind, HumeSettings, OpenAiSettings, PrepareAt, Script, TurnTaking,
+};
+use call::outcome::OutcomeSettings;
 use embedded::Embedded;
 use store::fault::Faults;
 use store::shuffle::Story;
@@ -129,6 +132,7 @@ fn script() -> CallScript {
         agent: "receptionist".into(),
         agent_version: 1,
         language: "en-US".into(),
+        languages: Vec::new(),
         instructions: "Be kind.".into(),
         greeting: "Hello!".into(),
         disclosure: String::new(),
@@ -138,9 +142,11 @@ fn script() -> CallScript {
         engines: vec![EngineKind::Hume],
         hume: HumeSettings::default(),
         openai: OpenAiSettings::default(),
+        cascade: CascadeSettings::default(),
         turn_taking: TurnTaking::default(),
         tools: Vec::new(),
         limits: AgentLimits::default(),
+        outcome: OutcomeSettings::default(),
     };
     CallScript { script, engines: vec![EngineKind::Hume] }
 }

@@ -97,7 +97,7 @@ impl Store {
             let call = stored.call.clone();
             let item = Item::new(&keys::analysis(id)).fields(&analysis)?.expiring(self.expiry_of(id));
             let mut changes = vec![self.writing(self.rewriting(stored)?), self.writing(Write::always(item))];
-            for work in self.telling(id, WorkKind::TellAnalyzed) {
+            if let Some(work) = self.telling(id, WorkKind::TellAnalyzed) {
                 changes.push(self.writing(Write::always(work.encode()?)));
             }
             match self.transact(changes).await {

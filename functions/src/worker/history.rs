@@ -11,7 +11,7 @@ use call::agent::EngineKind;
 use call::history::{Remembered, fill, is_incomplete};
 use call::journal::{Entry, Expression, Kind, Speaker};
 use clients::{ChatHistory, HumeAccess};
-use store::{StoreError, WorkKind};
+use store::WorkKind;
 use wire::hume::rest::{ChatEvent, EventKind};
 
 use super::{Step, WorkError, Worker};

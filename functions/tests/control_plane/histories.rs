@@ -10,7 +10,7 @@ use http::Method;
 use serde_json::{Value, json};
 use sim::evi::fault::Faults;
 use sim::evi::{EviConfig, Frame, Out, server};
-use store::StatusFact;
+use store::{Source, StatusFact};
 
 use crate::world::{World, about};
 
@@ -60,8 +60,13 @@ async fn call_with_a_hole(world: &World, group: &str, ended: bool) -> CallId {
     let entries = (1..).zip(kinds).map(|(seq, kind)| Entry { epoch: 1, seq, at_ms, kind });
     world.store.append_journal(id, &entries.collect::<Vec<_>>()).await.unwrap();
     world.store.record_engines(id, Some(EngineKind::Hume), &[EngineKind::Hume]).await.unwrap();
-    let fact =
-        StatusFact { status: store::Status::Completed, at: world.store.now(), duration_s: Some(9), sip_code: None };
+    let fact = StatusFact {
+        status: store::Status::Completed,
+        at: world.store.now(),
+        source: Source::Callback,
+        duration_s: Some(9),
+        sip_code: None,
+    };
     world.store.record_status(id, fact).await.unwrap();
     id
 }

@@ -11,7 +11,7 @@ use functions::worker::Worker;
 use http::Method;
 use serde_json::json;
 use sim::gemini::{Fault, Faults, GeminiConfig, server};
-use store::{Analysis, StatusFact};
+use store::{Analysis, Source, StatusFact};
 use wire::gemini::response::{BlockReason, FinishReason};
 
 use crate::world::{World, about};
@@ -44,8 +44,13 @@ async fn call_with(world: &World, said: &[(Speaker, &str)]) -> CallId {
     let entries: Vec<Entry> =
         turns.map(|turn| Entry { epoch: 1, seq: u64::from(turn.n), at_ms, kind: Kind::Turn(turn) }).collect();
     world.store.append_journal(id, &entries).await.unwrap();
-    let fact =
-        StatusFact { status: store::Status::Completed, at: world.store.now(), duration_s: Some(9), sip_code: None };
+    let fact = StatusFact {
+        status: store::Status::Completed,
+        at: world.store.now(),
+        source: Source::Callback,
+        duration_s: Some(9),
+        sip_code: None,
+    };
     world.store.record_status(id, fact).await.unwrap();
     id
 }

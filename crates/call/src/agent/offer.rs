@@ -64,13 +64,12 @@ impl EngineKind {
                 languages: &[],
                 credentials_variable: "OPENAI_API_KEY",
             },
-            // Voices are ids of Cartesia's library or one's own. What is heard is the narrowest of the three: the languages of
-            // Deepgram's flux-general-multi.
+            // Voices are ids of Cartesia's library or one's own.
             Self::Cascade => Offer {
                 voice_setting: "cascade.voice",
                 voices: &[],
                 other_voices: true,
-                languages: &["en", "es", "fr", "de", "hi", "ru", "pt", "ja", "it", "nl"],
+                languages: &[],
                 credentials_variable: "DEEPGRAM_API_KEY, GROQ_API_KEY, CARTESIA_API_KEY",
             },
         }

@@ -51,8 +51,9 @@ async fn several_that_change_it_at_once_take_turns() {
     let analysis = world.store.analysis(id).await.unwrap().unwrap();
     assert!(analysis.judgement.is_some() && analysis.correction.is_some());
     assert_eq!(world.store.call(id).await.unwrap().outcome, Some(Outcome::No));
-    world.store.erase_call(id).await.unwrap();
+    world.store.erase_call(id, "owner").await.unwrap();
+    world.store.remove_parts(id).await.unwrap();
     assert_eq!(world.store.analysis(id).await.unwrap(), None, "it goes with its call");
     let gone = world.store.record_judgement(id, judgement(Outcome::Yes, 1)).await;
-    assert!(matches!(gone, Err(StoreError::NotFound(_))), "and does not bring it back");
+    assert!(gone.as_ref().is_err_and(StoreError::is_gone), "and does not bring it back");
 }

@@ -58,6 +58,7 @@ async fn work(world: &World) {
                 | WorkKind::TellAnalyzed
                 | WorkKind::Reconcile
                 | WorkKind::JoinRecording
+                | WorkKind::FillTranscript
                 | WorkKind::Expire => {}
             }
             world.store.complete_work(&leased).await.unwrap();
