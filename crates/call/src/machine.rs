@@ -1,13 +1,17 @@
 //! The call: phone on one side, engine on the other, and the rules between them.
 //!
 //! Read in this order: this file takes inputs and settles what follows from them; [`talk`] turns an engine's words and
-//! sound into turns and cuts them; [`seats`] dials engines, resumes and rolls over; [`cover`] keeps the caller from
-//! silence; [`tools`] and [`ending`] do what their names say.
+//! sound into turns and cuts them; [`hearing`] sends the caller's voice up; [`seats`] dials engines, [`outage`] dials them
+//! again; [`cover`] keeps the caller from silence; [`tools`] and [`ending`] do what their names say.
 
 mod cover;
 mod ending;
+mod figures;
+mod hearing;
 mod keys;
 mod opening;
+mod outage;
+mod quiet;
 mod roll_over;
 mod seats;
 mod talk;
@@ -16,7 +20,6 @@ mod tools;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use wire::twilio::stream::Outbound;
 
 use crate::agent::Script;
@@ -25,16 +28,13 @@ use crate::engine::Event;
 use crate::id::CallId;
 use crate::io::{Input, Output, PhoneEvent, Recorded};
 use crate::journal::{EndReason, EndedBy, Entry, Kind, Measured, NextStep, Speaker, StreamEnd, Turn};
-use crate::limits::{FRAME, FRAME_BYTES, HISTORY_MAX, LAST_MARK_WITHIN, MEASURE_EVERY, PREPARED_MAX};
+use crate::limits::{HISTORY_MAX, LAST_MARK_WITHIN, MEASURE_EVERY, PREPARED_MAX};
 use crate::playout::{Playout, Send};
 use crate::setup::Setup;
 use crate::timer::{Timer, Timers};
 use crate::turn::AgentTurns;
 use crate::upward::Upward;
 use crate::words;
-
-/// How often something that waits for a quiet moment looks again.
-const QUIET_LOOK: Duration = Duration::from_millis(200);
 
 /// One epoch of one call. See the crate's documentation for its shape.
 #[derive(Debug)]
@@ -296,33 +296,6 @@ impl Call {
         }
     }
 
-    fn caller_audio(&mut self, now: Instant, timestamp_ms: u64, payload: &[u8]) {
-        let Phone::Up { upward, .. } = &mut self.phone else {
-            self.measured.malformed += 1;
-            return;
-        };
-        if payload.is_empty() || payload.len() > FRAME_BYTES * 50 {
-            self.measured.malformed += 1;
-            return;
-        }
-        let mut silence = Duration::ZERO;
-        let mut forward = false;
-        upward.frame(now, timestamp_ms, payload, |up| match up {
-            crate::upward::Up::Silence(length) => silence += length,
-            crate::upward::Up::Frame => forward = true,
-        });
-        let at_ms = upward.media_ms().saturating_sub(payload.len() as u64 / crate::limits::SAMPLES_PER_MS);
-        self.hear_silence(silence);
-        if forward {
-            self.hear(payload);
-        }
-        if self.script.recording && self.disclosed {
-            let audio = Bytes::copy_from_slice(payload);
-            self.out.push_back(Output::Record(Recorded { track: Speaker::Caller, at_ms, audio }));
-        }
-        self.watch_for_deafness(now);
-    }
-
     /// Writes a turn down, and remembers it for an engine that takes over.
     fn turn_over(&mut self, now: Instant, turn: &crate::turn::AgentTurn, record: Turn) {
         // Only the whole of it counts: whatever was asked for, this is about what was said and heard.
@@ -367,65 +340,6 @@ impl Call {
         self.out.push_back(Output::Journal(Entry { epoch: self.epoch, seq: self.seq, at_ms, kind }));
     }
 
-    fn measure(&mut self, now: Instant) {
-        self.timers.set(Timer::Measure, now + MEASURE_EVERY);
-        self.write_measured(now);
-    }
-
-    fn write_measured(&mut self, now: Instant) {
-        let mut measured = std::mem::take(&mut self.measured);
-        if let Phone::Up { upward, .. } = &mut self.phone {
-            let counts = std::mem::take(&mut upward.counts);
-            measured.frames_in = counts.frames;
-            measured.missing_in_ms = counts.missing_ms;
-            measured.filled_ms = counts.filled_ms;
-            measured.skipped_ms = counts.skipped_ms;
-            measured.interval_in_ms_max = counts.interval_ms_max;
-        }
-        let counts = std::mem::take(&mut self.playout.counts);
-        measured.frames_out = counts.frames;
-        measured.underruns = counts.underruns;
-        measured.queued_ms_max = counts.queued_ms_max;
-        measured.marks = counts.marks;
-        measured.mark_lag_ms_sum = counts.mark_lag_ms_sum;
-        measured.mark_lag_ms_max = counts.mark_lag_ms_max;
-        if measured != Measured::default() {
-            self.journal(now, Kind::Measured(measured));
-        }
-    }
-
-    /// Nothing is being said, nothing is owed.
-    fn is_quiet(&mut self, now: Instant) -> bool {
-        let caller_quiet = match &self.phone {
-            Phone::Up { upward, .. } => upward.is_quiet(now),
-            Phone::Awaited => false,
-        };
-        caller_quiet
-            && self.turns.is_empty()
-            && self.playout.is_dry(now)
-            && !self.cover.owes_reply()
-            && self.tools.is_empty()
-    }
-
-    /// Does what waits for a quiet moment, if this is one.
-    fn look_for_quiet(&mut self, now: Instant) {
-        let ask_at = self.caller.wants_asking();
-        if !self.ending.is_draining() && !self.seats.wants_roll_over() && ask_at.is_none() {
-            return self.timers.clear(Timer::Quiet);
-        }
-        let quiet = self.is_quiet(now);
-        if quiet && self.ending.is_draining() {
-            return self.hand_over(now);
-        }
-        if quiet && ask_at.is_some_and(|at| at <= now) && self.has_engine() {
-            self.caller.need_not_be_asked();
-            self.play_line(now, Line::Again);
-            self.play(now);
-        }
-        self.roll_over_if(now, quiet);
-        self.timers.set_if_unset(Timer::Quiet, now + QUIET_LOOK);
-    }
-
     /// The caller has said nothing for too long, unless it was the agent's turn all the while.
     fn caller_silent(&mut self, now: Instant) {
         if !self.playout.is_dry(now) || self.cover.owes_reply() || !self.tools.is_empty() || !self.has_engine() {
@@ -443,10 +357,4 @@ impl Call {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Silence as the phone's mu-law, frame by frame.
-fn silent_frames(length: Duration) -> impl Iterator<Item = [u8; FRAME_BYTES]> {
-    let frames = length.as_micros().div_ceil(FRAME.as_micros());
-    (0..frames).map(|_| [crate::audio::mulaw::SILENCE; FRAME_BYTES])
 }

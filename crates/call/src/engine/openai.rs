@@ -4,41 +4,32 @@
 //! one response may run at a time, so those we ask for wait their turn. What of an answer was heard is told with
 //! `conversation.item.truncate`: the server cannot know it, and forgets the rest.
 
-use std::collections::{BTreeMap, VecDeque};
+mod responses;
+mod session;
+
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use wire::openai::client::{ClientEvent, ClientMessage, ResponseOverrides, write_append};
+use wire::openai::client::{ClientEvent, write_append};
 use wire::openai::error::{ErrorCode, ErrorDetail, Severity};
 use wire::openai::item::Item;
-use wire::openai::response::{Response, ResponseStatus};
 use wire::openai::server::{ServerEvent, ServerMessage};
-use wire::openai::session::{
-    AudioUpdate, Change, FunctionTool, InputUpdate, OutputUpdate, ServerVad, SessionUpdate, Tool, ToolChoice,
-    ToolChoiceMode, Transcription, TurnDetection, Voice,
-};
+use wire::openai::session::SessionUpdate;
 
-use super::{Beginning, CutSentence, DeadIds, Event, Outbox, belongs_to_conversation};
-use crate::agent::Script;
+use super::{Beginning, CutSentence, DeadIds, Event, Outbox};
 use crate::io::LinkRequest;
-use crate::journal::{LinkCause, Speaker, Turn};
+use crate::journal::{LinkCause, Speaker};
 use crate::limits::{OPENAI_SESSION_MAX, SAMPLES_PER_MS};
+use responses::{Ask, Running};
+use session::{item, update};
 
 const SESSION: u8 = 0;
-
-/// Audio before the detected speech that belongs to it: the vendor's own default, set because defaults differ by source.
-const PREFIX_PADDING_MS: u32 = 300;
-
-/// The model that writes down the caller's words, unless the agent names one.
-const TRANSCRIPTION_MODEL: &str = "gpt-transcribe";
 
 /// Responses that may fail one after the other before the engine is given up.
 const FAILURES_MAX: u8 = 2;
 
 /// Items whose length is remembered: more than a conversation has under way at once.
 const RECEIVED_MAX: usize = 32;
-
-/// Responses that may wait for the running one.
-const WAITING_MAX: usize = 8;
 
 #[derive(Debug)]
 pub(crate) struct OpenAi {
@@ -67,29 +58,6 @@ pub(crate) struct OpenAi {
     failures: u8,
     failed: Option<String>,
 }
-
-#[derive(Debug)]
-struct Running {
-    id: String,
-    /// What was asked for; none if the server began it by itself.
-    ask: Option<Ask>,
-    /// Whether the server, or we, have cancelled it: what still comes is not wanted.
-    cancelled: bool,
-}
-
-/// A response that we ask for.
-#[derive(Clone, Debug, Default)]
-struct Ask {
-    /// What it shall say word for word; otherwise the model answers.
-    words: Option<String>,
-    /// Names the request: the server repeats it in the response's metadata, and in an error.
-    name: String,
-    /// Whether it was called off before the server had confirmed it.
-    cancelled: bool,
-}
-
-/// The key of a request's name in a response's metadata.
-const ASK: &str = "ask";
 
 impl OpenAi {
     pub(crate) fn new(beginning: &Beginning<'_>) -> Self {
@@ -233,21 +201,6 @@ impl OpenAi {
         }
     }
 
-    /// A response has begun: the one we asked for, or one that the server began for the caller's turn.
-    fn response_created(&mut self, response: &Response, outbox: &mut Outbox<'_>) {
-        let name = response.metadata.as_ref().and_then(|metadata| metadata.get(ASK));
-        let ours = self.asked.as_ref().is_some_and(|asked| name.map_or(!self.answer_due, |name| *name == asked.name));
-        let ask = if ours { self.asked.take() } else { None };
-        if !ours {
-            self.answer_due = false;
-        }
-        let cancelled = ask.as_ref().is_some_and(|ask| ask.cancelled);
-        if cancelled {
-            send(outbox, &ClientEvent::ResponseCancel { response_id: Some(response.id.clone()) });
-        }
-        self.running = Some(Running { id: response.id.clone(), ask, cancelled });
-    }
-
     fn received(&mut self, item: &str, samples: u64) {
         if let Some((_, received)) = self.received.iter_mut().find(|(id, _)| id == item) {
             *received += samples;
@@ -267,49 +220,6 @@ impl OpenAi {
     fn wants(&self, response: &str, item: &str) -> bool {
         let cancelled = self.running.as_ref().is_some_and(|running| running.cancelled && running.id == response);
         !cancelled && !self.dead.contains(response) && !self.dead.contains(item)
-    }
-
-    fn response_done(&mut self, response: &Response, outbox: &mut Outbox<'_>) {
-        let running = self.running.take_if(|running| running.id == response.id);
-        match response.status {
-            ResponseStatus::Failed => {
-                let error =
-                    response.status_details.as_ref().and_then(|details| details.error.clone()).unwrap_or_default();
-                self.failures += 1;
-                outbox.event(Event::Trouble { code: code(&error), message: error.message.clone() });
-                if self.failures > FAILURES_MAX || is_fatal(&error) {
-                    return outbox.event(Event::Lost(LinkCause::Failed { code: code(&error) }));
-                }
-                // The same once more: the caller waits for it, and the turn is not over.
-                if !running.as_ref().is_some_and(|running| running.cancelled) {
-                    self.waiting.push_front(running.and_then(|running| running.ask).unwrap_or_default());
-                    return self.respond_next(outbox);
-                }
-                outbox.event(Event::TurnSent);
-            }
-            ResponseStatus::Completed | ResponseStatus::Incomplete => {
-                self.failures = 0;
-                // What was said is over before what was asked for begins.
-                outbox.event(Event::TurnSent);
-                // Arguments are sent even for a response that was cancelled; only a finished one counts.
-                for item in response.output.iter().filter(|_| response.status == ResponseStatus::Completed) {
-                    if let Item::FunctionCall(call) = item
-                        && let Some(id) = &call.call_id
-                    {
-                        self.calls.push(id.clone());
-                        outbox.event(Event::Tool {
-                            id: id.clone(),
-                            name: call.name.clone(),
-                            arguments: call.arguments.clone(),
-                        });
-                    }
-                }
-            }
-            ResponseStatus::Cancelled | ResponseStatus::InProgress | ResponseStatus::Other => {
-                outbox.event(Event::TurnSent)
-            }
-        }
-        self.respond_next(outbox);
     }
 
     fn error(&mut self, error: &ErrorDetail, outbox: &mut Outbox<'_>) {
@@ -334,38 +244,6 @@ impl OpenAi {
         }
         outbox.event(Event::Trouble { code, message: error.message.clone() });
         self.respond_next(outbox);
-    }
-
-    /// Asks for a response, now or when the one that is running is over.
-    fn respond(&mut self, words: Option<String>, outbox: &mut Outbox<'_>) {
-        if self.waiting.len() == WAITING_MAX {
-            // The oldest is the least worth hearing.
-            self.waiting.pop_front();
-        }
-        self.waiting.push_back(Ask { words, ..Ask::default() });
-        self.respond_next(outbox);
-    }
-
-    fn respond_next(&mut self, outbox: &mut Outbox<'_>) {
-        if self.running.is_some() || self.asked.is_some() || self.caller_speaks || self.answer_due {
-            return;
-        }
-        let Some(ask) = self.waiting.pop_front() else { return };
-        self.ask_count += 1;
-        let ask = Ask { name: format!("ask-{}", self.ask_count), cancelled: false, ..ask };
-        let metadata = Some(BTreeMap::from([(ASK.to_owned(), ask.name.clone())]));
-        let response = match &ask.words {
-            Some(words) => ResponseOverrides {
-                instructions: Some(format!("Say exactly these words, in their language, and nothing else: {words}")),
-                tool_choice: Some(ToolChoice::Mode(ToolChoiceMode::None)),
-                metadata,
-                ..ResponseOverrides::default()
-            },
-            None => ResponseOverrides { metadata, ..ResponseOverrides::default() },
-        };
-        let event = ClientEvent::ResponseCreate { response: Some(Box::new(response)) };
-        outbox.text(SESSION, ClientMessage::with_id(event, ask.name.clone()).to_json());
-        self.asked = Some(ask);
     }
 
     pub(crate) fn hear(&mut self, mulaw: &[u8], outbox: &mut Outbox<'_>) {
@@ -461,53 +339,4 @@ fn is_fatal(error: &ErrorDetail) -> bool {
 
 fn code(error: &ErrorDetail) -> String {
     error.code.clone().unwrap_or_else(|| error.kind.clone())
-}
-
-/// A turn as an item of a new session's conversation. Assistant audio cannot be created, text can.
-fn item(turn: &Turn) -> Option<Item> {
-    let text = turn.heard_text.trim();
-    belongs_to_conversation(turn).then(|| match turn.speaker {
-        Speaker::Caller => Item::user_text(text),
-        Speaker::Agent => Item::assistant_text(text),
-    })
-}
-
-fn update(script: &Script) -> SessionUpdate {
-    let telephone = SessionUpdate::telephone();
-    let AudioUpdate { input, output } = telephone.audio.clone().unwrap_or_default();
-    let language = script.language.split('-').next().unwrap_or_default();
-    let input = InputUpdate {
-        transcription: Change::Set(Transcription {
-            model: Some(script.openai.transcription_model.clone().unwrap_or_else(|| TRANSCRIPTION_MODEL.to_owned())),
-            language: (!language.is_empty()).then(|| language.to_owned()),
-            ..Transcription::default()
-        }),
-        turn_detection: Change::Set(TurnDetection::ServerVad(ServerVad {
-            threshold: Some(f64::from(script.turn_taking.speech_threshold)),
-            prefix_padding_ms: Some(PREFIX_PADDING_MS),
-            silence_duration_ms: Some(script.turn_taking.end_of_turn_silence_ms),
-            create_response: Some(true),
-            interrupt_response: Some(true),
-            idle_timeout_ms: None,
-        })),
-        ..input.unwrap_or_default()
-    };
-    let output = OutputUpdate {
-        voice: script.openai.voice.clone().map(Voice::Name),
-        speed: script.openai.speed.map(f64::from),
-        ..output.unwrap_or_default()
-    };
-    let tools = script.tools.iter().map(|tool| {
-        Tool::Function(FunctionTool {
-            name: tool.name.clone(),
-            description: (!tool.description.is_empty()).then(|| tool.description.clone()),
-            parameters: serde_json::from_str(tool.schema()).ok(),
-        })
-    });
-    SessionUpdate {
-        instructions: Some(script.instructions.clone()),
-        tools: Some(tools.collect()),
-        audio: Some(AudioUpdate { input: Some(input), output: Some(output) }),
-        ..telephone
-    }
 }

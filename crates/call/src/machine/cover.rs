@@ -190,23 +190,4 @@ impl Call {
         }
         self.timers.set(Timer::Deaf, now + (STALLED_AFTER - FILLER_AFTER));
     }
-
-    /// Sends silence in place of caller's audio that did not come, or that cannot come yet.
-    pub(super) fn fill_upward(&mut self, now: Instant) {
-        match &mut self.phone {
-            super::Phone::Awaited => {
-                self.hear_silence(FRAME);
-                if self.has_engine() {
-                    self.timers.set(Timer::Upward, now + FRAME);
-                }
-            }
-            super::Phone::Up { upward, .. } => {
-                let mut frames = 0;
-                while upward.fill(now) {
-                    frames += 1;
-                }
-                self.hear_silence(FRAME * frames);
-            }
-        }
-    }
 }

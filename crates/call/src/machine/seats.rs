@@ -1,5 +1,5 @@
-//! Who sits on the engine's side: dialling, resuming, giving way to the next. [`super::roll_over`] seats a fresh session
-//! before the limit of the old one.
+//! Who sits on the engine's side: dialling, seating, going on. [`super::outage`] dials a lost engine again and gives way
+//! to the next; [`super::roll_over`] seats a fresh session before the limit of the old one.
 //!
 //! ```text
 //!            refused: next engine                lost: same engine again (2 s), then the next
@@ -10,28 +10,23 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use wire::openai::error::{ErrorCode, Severity};
-
-use super::{Call, Phone, silent_frames};
+use super::Call;
+use super::outage::Outage;
 use crate::agent::EngineKind;
 use crate::audio::lines::Line;
-use crate::audio::mulaw;
 use crate::engine::{Beginning, Engine, Event, Outbox};
 use crate::io::{LinkEvent, LinkId, Output};
-use crate::journal::{Cover, Kind, LinkCause};
-use crate::limits::{
-    BACK_OFF_FIRST, BACK_OFF_MAX, ENGINE_MESSAGE_BYTES_MAX, ENGINE_READY_WITHIN, FRAME_BYTES, GIVE_UP_AFTER,
-    RESUME_WITHIN, ROLL_OVER_MARGIN, SAMPLES_PER_MS, STALLS_MAX, UPWARD_KEPT_MAX,
-};
+use crate::journal::{Cover, Kind};
+use crate::limits::{ENGINE_MESSAGE_BYTES_MAX, ENGINE_READY_WITHIN, FRAME_BYTES, ROLL_OVER_MARGIN};
 use crate::setup::ChatRef;
 use crate::timer::Timer;
 
 #[derive(Debug)]
 pub(super) struct Seats {
     /// Engines not tried yet.
-    waiting: VecDeque<EngineKind>,
+    pub(super) waiting: VecDeque<EngineKind>,
     pub(super) current: Option<Seat>,
     /// A fresh session of the same engine, dialled while the current one still works.
     pub(super) successor: Option<Seat>,
@@ -43,9 +38,9 @@ pub(super) struct Seats {
     /// How often the engine was given up for its silence, since it last said something.
     pub(super) stalls: u8,
     /// Caller's audio that no engine has heard yet.
-    kept: VecDeque<[u8; FRAME_BYTES]>,
+    pub(super) kept: VecDeque<[u8; FRAME_BYTES]>,
     /// How much of it had to be dropped.
-    dropped_ms: u64,
+    pub(super) dropped_ms: u64,
 }
 
 #[derive(Debug)]
@@ -58,23 +53,9 @@ pub(super) struct Seat {
     /// Whether it goes on with a conversation that another session began.
     resumed: bool,
     /// Whether it was asked to go on with the vendor's own conversation.
-    by_group: bool,
+    pub(super) by_group: bool,
     /// Audio sent to it: where its own clock stands.
-    heard_ms: u64,
-}
-
-/// The time in which no engine answers, after one did.
-#[derive(Debug)]
-pub(super) struct Outage {
-    pub(super) since: Instant,
-    lost: EngineKind,
-    attempts: u32,
-    /// Whether the lost engine may be dialled again.
-    may_redial: bool,
-    /// Whether something the caller said, or waited for, may have gone with the engine.
-    pub(super) missed: bool,
-    /// Whether the caller has waited for an answer already.
-    waited: bool,
+    pub(super) heard_ms: u64,
 }
 
 impl Seats {
@@ -115,20 +96,6 @@ impl Seats {
     }
 }
 
-/// What makes dialling the same engine again pointless: it, or our credentials, must change first.
-fn is_permanent(why: &LinkCause) -> bool {
-    match why {
-        LinkCause::Status { status } => matches!(status, 400..=428 | 430..=499),
-        LinkCause::Dns | LinkCause::Tls => true,
-        LinkCause::Failed { code } => ErrorCode::parse(code).is_some_and(|code| code.severity() == Severity::Fatal),
-        LinkCause::Timeout
-        | LinkCause::Unreachable
-        | LinkCause::Closed { .. }
-        | LinkCause::Stalled
-        | LinkCause::RolledOver => false,
-    }
-}
-
 impl Call {
     /// Whether an engine listens.
     pub(super) fn has_engine(&self) -> bool {
@@ -145,40 +112,6 @@ impl Call {
         if let Some(seat) = self.seats.current.as_mut().filter(|seat| seat.ready) {
             work(&mut seat.engine, &mut Outbox { seat: seat.id, out: &mut self.out, events: &mut self.events });
         }
-    }
-
-    /// Sends a frame of the caller up, or keeps it for the engine that is being dialled.
-    pub(super) fn hear(&mut self, mulaw: &[u8]) {
-        if let Some(seat) = self.seats.current.as_mut().filter(|seat| seat.ready) {
-            seat.engine.hear(mulaw, &mut Outbox { seat: seat.id, out: &mut self.out, events: &mut self.events });
-            seat.heard_ms += mulaw.len() as u64 / SAMPLES_PER_MS;
-            return;
-        }
-        for chunk in mulaw.chunks(FRAME_BYTES) {
-            let mut frame = [mulaw::SILENCE; FRAME_BYTES];
-            frame[..chunk.len()].copy_from_slice(chunk);
-            if self.seats.kept.len() as u128 >= UPWARD_KEPT_MAX.as_millis() / 20 {
-                self.seats.kept.pop_front();
-                self.seats.dropped_ms += 20;
-            }
-            self.seats.kept.push_back(frame);
-        }
-    }
-
-    pub(super) fn hear_silence(&mut self, length: Duration) {
-        for frame in silent_frames(length) {
-            self.hear(&frame);
-        }
-    }
-
-    /// The call's time of something that the engine places `ms` after the first audio it received.
-    pub(super) fn heard_at_ms(&self, ms: u64) -> u64 {
-        let heard_ms = self.seats.current.as_ref().map_or(0, |seat| seat.heard_ms);
-        let sent_ms = match &self.phone {
-            Phone::Up { upward, .. } => upward.sent_ms(),
-            Phone::Awaited => 0,
-        };
-        self.offset_ms + (sent_ms + ms).saturating_sub(heard_ms)
     }
 
     /// Dials the next engine that has not been tried.
@@ -200,19 +133,6 @@ impl Call {
         self.journal(now, Kind::EngineDialled { engine: kind, attempt });
         engine.dial(&mut Outbox { seat: id, out: &mut self.out, events: &mut self.events });
         Seat { id, kind, engine, dialled_at: now, ready: false, resumed, by_group, heard_ms: 0 }
-    }
-
-    /// No engine is left to try.
-    fn nobody_left(&mut self, now: Instant) {
-        self.timers.clear(Timer::EngineReady);
-        match &self.seats.outage {
-            // With nobody else to turn to, the lost engine is worth more patience.
-            Some(outage) if outage.may_redial && now < outage.since + GIVE_UP_AFTER => self.back_off(now),
-            Some(_) => self.apologise(now),
-            // Before the stream there is nobody to apologise to; the stream's start finds the seats exhausted.
-            None if self.is_up() => self.apologise(now),
-            None => {}
-        }
     }
 
     /// Something happened on a link.
@@ -292,17 +212,6 @@ impl Call {
         self.carry_on(now, true, false);
     }
 
-    /// Sends up what the caller said while nobody listened.
-    fn hear_kept(&mut self, now: Instant) {
-        for frame in std::mem::take(&mut self.seats.kept) {
-            self.hear(&frame);
-        }
-        let lost_ms = std::mem::take(&mut self.seats.dropped_ms);
-        if lost_ms > 0 {
-            self.journal(now, Kind::Gap { what: "caller audio that no engine could hear in time".to_owned(), lost_ms });
-        }
-    }
-
     /// Takes the conversation up where it stands. `ask`: unless something is owed, the caller is asked to say it again.
     fn carry_on(&mut self, now: Instant, resumed: bool, ask: bool) {
         if !self.opening.is_over() {
@@ -317,129 +226,6 @@ impl Call {
         }
         if ask {
             self.caller.ask_again(now);
-        }
-    }
-
-    /// The current engine is of no more use.
-    pub(super) fn current_failed(&mut self, now: Instant, why: LinkCause) {
-        let Some(seat) = self.seats.current.take() else { return };
-        self.out.push_back(Output::Close { link: LinkId { seat: seat.id, port: 0 } });
-        self.timers.clear(Timer::EngineReady);
-        self.timers.clear(Timer::RollOver);
-        self.timers.clear(Timer::Deaf);
-        self.seats.roll_over_by = None;
-        if seat.ready {
-            return self.engine_lost(now, &seat, why);
-        }
-        let permanent = is_permanent(&why);
-        // The vendor does not keep the conversation, or not for us; a fresh one is told what was said.
-        if let LinkCause::Status { status: status @ (400 | 404 | 409 | 410 | 422) } = why
-            && seat.by_group
-        {
-            self.seats.chat = None;
-            let (code, message) = ("resume_refused".to_owned(), format!("the vendor answered {status}"));
-            self.journal(now, Kind::EngineError { engine: seat.kind, code, message });
-            let fresh = self.dial(now, seat.kind, 1);
-            self.seats.current = Some(fresh);
-            return self.timers.set(Timer::EngineReady, now + ENGINE_READY_WITHIN);
-        }
-        match &mut self.seats.outage {
-            Some(outage) if outage.lost == seat.kind && !permanent && now < outage.since + RESUME_WITHIN => {
-                self.back_off(now)
-            }
-            Some(outage) => {
-                if outage.lost == seat.kind && permanent {
-                    outage.may_redial = false;
-                }
-                self.journal(now, Kind::EngineRefused { engine: seat.kind, why });
-                self.dial_next(now);
-            }
-            None => {
-                self.journal(now, Kind::EngineRefused { engine: seat.kind, why });
-                self.dial_next(now);
-            }
-        }
-    }
-
-    fn engine_lost(&mut self, now: Instant, seat: &Seat, why: LinkCause) {
-        if why == LinkCause::Stalled {
-            self.seats.stalls += 1;
-        }
-        let may_redial = !is_permanent(&why) && self.seats.stalls < STALLS_MAX;
-        self.journal(now, Kind::EngineLost { engine: seat.kind, why });
-        let missed = self.caller.is_being_written() || !self.tools.is_empty() || self.caller_unnoticed(now);
-        let waited = self.cover.owes_reply() || missed;
-        // What came of its turn is still played; nothing more will come.
-        self.turns.break_off();
-        self.playout.end_turn();
-        self.opening_lost();
-        self.goodbye_lost();
-        self.tools_lost(now);
-        self.write_unwritten(now);
-        self.cover_outage(now);
-        self.seats.outage = Some(Outage { since: now, lost: seat.kind, attempts: 0, may_redial, missed, waited });
-        self.timers.set(Timer::Resume, now + RESUME_WITHIN);
-        match self.seats.successor.take() {
-            Some(successor) => {
-                self.seats.current = Some(successor);
-                self.timers.set(Timer::EngineReady, now + ENGINE_READY_WITHIN);
-            }
-            None if may_redial => self.redial(now),
-            None => self.dial_next(now),
-        }
-    }
-
-    fn back_off(&mut self, now: Instant) {
-        let Some(outage) = &self.seats.outage else { return };
-        let pause = BACK_OFF_FIRST.saturating_mul(1 << outage.attempts.min(6)).min(BACK_OFF_MAX);
-        let jitter = pause.mul_f64(self.rng.f64() / 4.0);
-        self.timers.set(Timer::Redial, now + pause + jitter);
-    }
-
-    pub(super) fn redial(&mut self, now: Instant) {
-        let Some(outage) = self.seats.outage.as_mut().filter(|_| self.seats.current.is_none()) else { return };
-        outage.attempts += 1;
-        let (kind, attempt) = (outage.lost, outage.attempts);
-        let seat = self.dial(now, kind, attempt);
-        self.seats.current = Some(seat);
-        self.timers.set(Timer::EngineReady, now + ENGINE_READY_WITHIN);
-    }
-
-    /// The engine was dialled and has not become ready.
-    pub(super) fn engine_not_ready(&mut self, now: Instant) {
-        self.current_failed(now, LinkCause::Timeout);
-    }
-
-    /// The lost engine has had its time: the next one's turn has come, if there is one.
-    pub(super) fn resume_expired(&mut self, now: Instant) {
-        let Some(outage) = &self.seats.outage else { return };
-        if self.seats.waiting.is_empty() {
-            if now >= outage.since + GIVE_UP_AFTER {
-                return self.apologise(now);
-            }
-            return self.timers.set(Timer::Resume, outage.since + GIVE_UP_AFTER);
-        }
-        self.timers.clear(Timer::Redial);
-        // An engine other than the lost one is already on its way in.
-        let lost = outage.lost;
-        if self.seats.current.as_ref().is_some_and(|seat| seat.kind != lost) {
-            return self.timers.set(Timer::Resume, now + GIVE_UP_AFTER);
-        }
-        if let Some(seat) = self.seats.current.take() {
-            self.out.push_back(Output::Close { link: LinkId { seat: seat.id, port: 0 } });
-        }
-        self.journal(now, Kind::EngineRefused { engine: lost, why: LinkCause::Timeout });
-        self.timers.set(Timer::Resume, now + GIVE_UP_AFTER);
-        self.dial_next(now);
-    }
-
-    /// Whether the caller speaks, or has spoken, and the engine did not say that it heard.
-    fn caller_unnoticed(&self, now: Instant) -> bool {
-        match &self.phone {
-            Phone::Up { upward, .. } => {
-                !upward.is_quiet(now) || upward.voiced_at().is_some_and(|at| !self.caller.noticed_since(at))
-            }
-            Phone::Awaited => false,
         }
     }
 
