@@ -30,6 +30,7 @@ use self::links::{LinkHeard, Links};
 use crate::journal::Writer;
 use crate::node::Inner;
 use crate::recording::Recorder;
+use crate::request::Rejection;
 use crate::sessions::{Request, Session};
 use crate::socket::{Heard, Socket, code};
 use crate::tools;
@@ -145,6 +146,12 @@ impl Bridge {
                 Output::Phone(message) => self.send_phone(&message),
                 Output::Send { link, text } => {
                     if self.links.send(link, text).is_err() {
+                        self.node.figures.links_overflowed.one();
+                        self.owed.push_back(Owed::LinkLost(link));
+                    }
+                }
+                Output::SendBinary { link, bytes } => {
+                    if self.links.send_binary(link, bytes).is_err() {
                         self.node.figures.links_overflowed.one();
                         self.owed.push_back(Owed::LinkLost(link));
                     }
@@ -328,7 +335,12 @@ impl Bridge {
         let event = match &heard {
             LinkHeard::Opened => LinkEvent::Opened,
             LinkHeard::Refused(why) => LinkEvent::Refused(why.clone()),
+            LinkHeard::Rejected(Rejection { status, retry_after, body }) => {
+                LinkEvent::Rejected { status: *status, retry_after: *retry_after, body }
+            }
             LinkHeard::Text(text) => LinkEvent::Text(text),
+            LinkHeard::Body(bytes) => LinkEvent::Body(bytes),
+            LinkHeard::Ended => LinkEvent::Ended,
             LinkHeard::Binary => LinkEvent::Binary,
             LinkHeard::Quiet => return,
             LinkHeard::TooBig(_) | LinkHeard::Lost(None) => LinkEvent::Lost(None),

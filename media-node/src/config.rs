@@ -8,7 +8,7 @@ use std::time::Duration;
 use wire::signed::{SECRET_BYTES_MIN, Secrets};
 use wire::twilio::signature::Verifier;
 
-use crate::engines::{Engines, HumeAccess, OpenAiAccess};
+use crate::engines::{CascadeAccess, Engines, HumeAccess, OpenAiAccess, VendorAccess};
 
 /// Calls that a node takes unless it is told otherwise: what one core bridges with room to spare.
 const CAPACITY: u32 = 500;
@@ -223,10 +223,42 @@ impl Reader<'_> {
         {
             self.problem(format!("OPENAI_BASE_URL cannot be used: {error}"));
         }
-        if hume.is_none() && openai.is_none() {
-            self.problem("there are credentials for no engine; set HUME_API_KEY, OPENAI_API_KEY, or both");
+        let cascade = self.cascade();
+        if hume.is_none() && openai.is_none() && cascade.is_none() {
+            self.problem(
+                "there are credentials for no engine; set HUME_API_KEY, or OPENAI_API_KEY, or DEEPGRAM_API_KEY with \
+                 GROQ_API_KEY and CARTESIA_API_KEY, or several of them",
+            );
         }
-        Engines { hume, openai }
+        Engines { hume, openai, cascade }
+    }
+
+    /// All three of the cascade's vendors, or none: with one key missing it could never take a call.
+    fn cascade(&mut self) -> Option<CascadeAccess> {
+        use wire::{cartesia, deepgram, groq};
+        let names = ["DEEPGRAM_API_KEY", "GROQ_API_KEY", "CARTESIA_API_KEY"];
+        let keys = names.map(|name| self.text(name));
+        let missing: Vec<&str> =
+            names.iter().zip(&keys).filter(|(_, key)| key.is_none()).map(|(name, _)| *name).collect();
+        let [Some(hears), Some(answers), Some(speaks)] = keys else {
+            if missing.len() < names.len() {
+                let missing = missing.join(" and ");
+                self.problem(format!("the cascade needs all of {}; set {missing} too, or none", names.join(", ")));
+            }
+            return None;
+        };
+        let mut vendor = |key: String, name: &str, default: &str| {
+            let base_url = self.text(name).unwrap_or_else(|| default.to_owned());
+            if let Err(error) = groq::connect::chat_url(&base_url) {
+                self.problem(format!("{name} cannot be used: {error}"));
+            }
+            VendorAccess { api_key: key.into(), base_url }
+        };
+        Some(CascadeAccess {
+            deepgram: vendor(hears, "DEEPGRAM_BASE_URL", deepgram::connect::DEFAULT_BASE_URL),
+            groq: vendor(answers, "GROQ_BASE_URL", groq::connect::DEFAULT_BASE_URL),
+            cartesia: vendor(speaks, "CARTESIA_BASE_URL", cartesia::connect::DEFAULT_BASE_URL),
+        })
     }
 }
 

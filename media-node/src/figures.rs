@@ -300,6 +300,7 @@ fn of(counters: &[Counter; EngineKind::ALL.len()], engine: EngineKind) -> &Count
     match engine {
         EngineKind::Hume => &counters[0],
         EngineKind::OpenAi => &counters[1],
+        EngineKind::Cascade => &counters[2],
     }
 }
 

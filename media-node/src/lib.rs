@@ -27,6 +27,7 @@ mod journal;
 mod live;
 mod node;
 mod recording;
+mod request;
 mod room;
 mod sessions;
 mod socket;
@@ -37,5 +38,5 @@ mod stream;
 mod tools;
 
 pub use config::{Config, ConfigError};
-pub use engines::{Engines, HumeAccess, OpenAiAccess};
+pub use engines::{CascadeAccess, Engines, HumeAccess, OpenAiAccess, VendorAccess};
 pub use node::{Node, StartError};

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use axum::extract::ws as phone_ws;
+use bytes::Bytes;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio_tungstenite::tungstenite;
 
@@ -79,6 +80,7 @@ pub(crate) trait Frames:
     type Text: Deref<Target = str> + Send;
 
     fn text(text: String) -> Self::Message;
+    fn binary(bytes: Bytes) -> Self::Message;
     fn ping() -> Self::Message;
     fn close(code: u16, reason: &'static str) -> Self::Message;
     fn read(message: Self::Message) -> Heard<Self::Text>;
@@ -103,10 +105,19 @@ impl<F: Frames> Socket<F> {
 
     /// Sends a text, as soon as the other side takes it.
     pub(crate) fn queue(&mut self, text: String) -> Result<(), Full> {
+        self.push(F::text(text))
+    }
+
+    /// Sends bytes as one binary message, as soon as the other side takes it.
+    pub(crate) fn queue_binary(&mut self, bytes: Bytes) -> Result<(), Full> {
+        self.push(F::binary(bytes))
+    }
+
+    fn push(&mut self, message: F::Message) -> Result<(), Full> {
         if self.queue.len() >= QUEUED_MAX {
             return Err(Full);
         }
-        self.queue.push_back(F::text(text));
+        self.queue.push_back(message);
         Ok(())
     }
 
@@ -182,8 +193,12 @@ impl Frames for phone_ws::WebSocket {
         phone_ws::Message::Text(text.into())
     }
 
+    fn binary(bytes: Bytes) -> Self::Message {
+        phone_ws::Message::Binary(bytes)
+    }
+
     fn ping() -> Self::Message {
-        phone_ws::Message::Ping(bytes::Bytes::new())
+        phone_ws::Message::Ping(Bytes::new())
     }
 
     fn close(code: u16, reason: &'static str) -> Self::Message {
@@ -216,8 +231,12 @@ impl Frames for Dialled {
         tungstenite::Message::Text(text.into())
     }
 
+    fn binary(bytes: Bytes) -> Self::Message {
+        tungstenite::Message::Binary(bytes)
+    }
+
     fn ping() -> Self::Message {
-        tungstenite::Message::Ping(bytes::Bytes::new())
+        tungstenite::Message::Ping(Bytes::new())
     }
 
     fn close(code: u16, reason: &'static str) -> Self::Message {

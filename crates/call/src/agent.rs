@@ -35,11 +35,13 @@ pub enum EngineKind {
     Hume,
     /// OpenAI Realtime.
     OpenAi,
+    /// Deepgram, Groq and Cartesia, one after the other.
+    Cascade,
 }
 
 impl EngineKind {
     /// Every engine, in the order in which we would try them.
-    pub const ALL: [Self; 2] = [Self::Hume, Self::OpenAi];
+    pub const ALL: [Self; 3] = [Self::Hume, Self::OpenAi, Self::Cascade];
 
     /// The name used in files, in the API and in the journal.
     #[must_use]
@@ -47,6 +49,7 @@ impl EngineKind {
         match self {
             Self::Hume => "hume",
             Self::OpenAi => "openai",
+            Self::Cascade => "cascade",
         }
     }
 
@@ -93,6 +96,9 @@ pub struct Agent {
     /// BCP 47 language tag, such as `en-US`.
     #[serde(default = "english")]
     pub language: String,
+    /// Other languages that the agent goes on in when the caller speaks them, where the engine tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<String>,
     /// What the model is told it is and shall do. May contain `{{variables}}`.
     pub instructions: String,
     /// What the agent says first. Empty when the engine's own configuration greets. May contain `{{variables}}`.
@@ -119,6 +125,9 @@ pub struct Agent {
     /// Settings for OpenAI Realtime.
     #[serde(default)]
     pub openai: OpenAiSettings,
+    /// Settings for the cascade.
+    #[serde(default)]
+    pub cascade: CascadeSettings,
     /// When a turn ends and what interrupts one.
     #[serde(default)]
     pub turn_taking: TurnTaking,
@@ -166,6 +175,48 @@ pub struct OpenAiSettings {
     /// The model that writes down the caller's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transcription_model: Option<String>,
+}
+
+/// What the cascade needs beyond the agent's words: Deepgram hears, Groq answers, Cartesia speaks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CascadeSettings {
+    /// Groq's name of the model.
+    pub model: String,
+    /// Cartesia's name of the model that speaks.
+    pub voice_model: String,
+    /// Cartesia's id of the voice.
+    pub voice: String,
+    /// How fast it speaks, 0.6 to 1.5; without it the voice's own pace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<f32>,
+    /// How sure Deepgram must be that the caller's turn is over, 0.5 to 1.0.
+    pub end_of_turn: f32,
+    /// How sure it must be for the answer to be begun before it is certain that the turn is over, 0.3 to 0.9, and at most
+    /// `end_of_turn`. 0 begins no answer early.
+    pub early_answer: f32,
+    /// After so much silence the caller's turn is over in any case, 500 to 60,000 ms.
+    pub end_of_turn_ms_max: u32,
+    /// So many words of the caller cut the agent off, 1 to 10; listening sounds do not count.
+    pub interrupt_words_min: u32,
+    /// The longest answer, in tokens, 50 to 4,000.
+    pub answer_tokens_max: u32,
+}
+
+impl Default for CascadeSettings {
+    fn default() -> Self {
+        Self {
+            model: "openai/gpt-oss-120b".to_owned(),
+            voice_model: "sonic-3.5-2026-05-04".to_owned(),
+            voice: "694f9389-aac1-45b6-b726-9d9369183238".to_owned(),
+            speed: None,
+            end_of_turn: 0.7,
+            early_answer: 0.4,
+            end_of_turn_ms_max: 5_000,
+            interrupt_words_min: 2,
+            answer_tokens_max: 600,
+        }
+    }
 }
 
 /// When a turn ends and what interrupts one.

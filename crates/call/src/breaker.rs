@@ -158,6 +158,7 @@ fn remedies(engines: &[EngineKind]) -> String {
     let key = |engine: &EngineKind| match engine {
         EngineKind::Hume => "HUME_API_KEY",
         EngineKind::OpenAi => "OPENAI_API_KEY",
+        EngineKind::Cascade => "DEEPGRAM_API_KEY, GROQ_API_KEY and CARTESIA_API_KEY",
     };
     engines.iter().map(key).collect::<Vec<_>>().join(" or ")
 }

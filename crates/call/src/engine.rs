@@ -4,17 +4,21 @@
 //! the call wants into messages. What differs between vendors stays inside its module. An engine decides nothing about
 //! the phone, and dials nothing itself: a link that is lost ends it, and the call seats another.
 
+mod cascade;
 mod hume;
 mod openai;
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
 
 use crate::agent::{EngineKind, Script};
 use crate::id::CallId;
-use crate::io::{LinkId, LinkRequest, Output};
+use crate::io::{LinkEvent, LinkId, LinkRequest, Output};
 use crate::journal::{Expression, LinkCause, Speaker, Turn};
-use crate::limits::{CONVERSATION_BYTES_MAX, DEAD_IDS_MAX};
+use crate::limits::{CONVERSATION_BYTES_MAX, DEAD_IDS_MAX, ENGINE_MESSAGE_BYTES_MAX, UPWARD_KEPT_MAX};
+use crate::turn::WordEnd;
 
 /// What an engine reports.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +66,13 @@ pub(crate) enum Event {
         /// Whether it says what it was asked to say, word for word.
         scripted: bool,
     },
+    /// When words of a sentence are spoken, in their order: what was heard is then known exactly.
+    WordEnds {
+        /// The sentence.
+        id: String,
+        /// One per word.
+        words: Vec<WordEnd>,
+    },
     /// The words of a sentence are complete.
     SentenceEnd {
         /// Which.
@@ -99,6 +110,15 @@ pub(crate) enum Event {
         /// Its own words.
         message: String,
     },
+    /// A part of the engine failed, and the engine is getting it back by itself.
+    Faltering,
+    /// It has it back.
+    Steady,
+    /// The caller speaks another language from now on.
+    Language {
+        /// A BCP 47 tag.
+        tag: String,
+    },
     /// The engine is of no more use.
     Lost(LinkCause),
     /// A message could not be read.
@@ -107,20 +127,31 @@ pub(crate) enum Event {
     Unknown,
 }
 
-/// Where an engine's events and messages go.
+/// Where an engine's events and messages go, and what it may know of the call.
 pub(crate) struct Outbox<'a> {
     pub(crate) seat: u32,
+    pub(crate) now: Instant,
+    /// How much of the agent's voice the caller has yet to hear.
+    pub(crate) unplayed: Duration,
     pub(crate) out: &'a mut VecDeque<Output>,
     pub(crate) events: &'a mut VecDeque<Event>,
 }
 
 impl Outbox<'_> {
-    fn open(&mut self, port: u8, request: LinkRequest) {
+    fn open(&mut self, port: u32, request: LinkRequest) {
         self.out.push_back(Output::Open { link: LinkId { seat: self.seat, port }, request });
     }
 
-    fn text(&mut self, port: u8, text: String) {
+    fn text(&mut self, port: u32, text: String) {
         self.out.push_back(Output::Send { link: LinkId { seat: self.seat, port }, text });
+    }
+
+    fn binary(&mut self, port: u32, bytes: Bytes) {
+        self.out.push_back(Output::SendBinary { link: LinkId { seat: self.seat, port }, bytes });
+    }
+
+    fn close(&mut self, port: u32) {
+        self.out.push_back(Output::Close { link: LinkId { seat: self.seat, port } });
     }
 
     fn event(&mut self, event: Event) {
@@ -132,6 +163,8 @@ impl Outbox<'_> {
 pub(crate) struct Beginning<'a> {
     /// The call: a vendor that takes a name for the session gets this one, and repeats it in its webhooks.
     pub(crate) call: CallId,
+    /// The seat, which tells apart what the same call asks of the same vendor twice.
+    pub(crate) seat: u32,
     /// The agent.
     pub(crate) script: &'a Script,
     /// What was said so far, as heard.
@@ -147,6 +180,8 @@ pub(crate) struct CutSentence {
     pub(crate) id: String,
     /// How much of its audio was heard.
     pub(crate) heard: Duration,
+    /// Which of its words.
+    pub(crate) heard_text: String,
 }
 
 /// An engine at work.
@@ -154,6 +189,7 @@ pub(crate) struct CutSentence {
 pub(crate) enum Engine {
     Hume(hume::Hume),
     OpenAi(openai::OpenAi),
+    Cascade(Box<cascade::Cascade>),
 }
 
 macro_rules! each {
@@ -161,6 +197,7 @@ macro_rules! each {
         match $self {
             Engine::Hume($engine) => $do,
             Engine::OpenAi($engine) => $do,
+            Engine::Cascade($engine) => $do,
         }
     };
 }
@@ -171,6 +208,7 @@ impl Engine {
         match kind {
             EngineKind::Hume => Self::Hume(hume::Hume::new(beginning)),
             EngineKind::OpenAi => Self::OpenAi(openai::OpenAi::new(beginning)),
+            EngineKind::Cascade => Self::Cascade(Box::new(cascade::Cascade::new(beginning))),
         }
     }
 
@@ -179,14 +217,37 @@ impl Engine {
         each!(self, engine => engine.dial(outbox));
     }
 
-    /// A link is open.
-    pub(crate) fn opened(&mut self, port: u8, outbox: &mut Outbox<'_>) {
-        each!(self, engine => engine.opened(port, outbox));
+    /// Something happened on one of its links.
+    pub(crate) fn link(&mut self, port: u32, event: LinkEvent<'_>, outbox: &mut Outbox<'_>) {
+        match self {
+            Self::Hume(hume) => socket_event(hume, port, event, outbox),
+            Self::OpenAi(openai) => socket_event(openai, port, event, outbox),
+            Self::Cascade(cascade) => cascade.link(port, event, outbox),
+        }
     }
 
-    /// A message came.
-    pub(crate) fn receive(&mut self, port: u8, text: &str, outbox: &mut Outbox<'_>) {
-        each!(self, engine => engine.receive(port, text, outbox));
+    /// Closes all its links, whatever state they are in.
+    pub(crate) fn hang_up(&mut self, outbox: &mut Outbox<'_>) {
+        match self {
+            Self::Hume(_) | Self::OpenAi(_) => outbox.close(SOCKET),
+            Self::Cascade(cascade) => cascade.hang_up(outbox),
+        }
+    }
+
+    /// When it wants to be woken.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        match self {
+            Self::Hume(_) | Self::OpenAi(_) => None,
+            Self::Cascade(cascade) => cascade.next_due(),
+        }
+    }
+
+    /// The time of [`Engine::next_due`] has come.
+    pub(crate) fn wake(&mut self, outbox: &mut Outbox<'_>) {
+        match self {
+            Self::Hume(_) | Self::OpenAi(_) => {}
+            Self::Cascade(cascade) => cascade.wake(outbox),
+        }
     }
 
     /// Sends audio of the caller: mu-law, 8 kHz.
@@ -206,7 +267,20 @@ impl Engine {
 
     /// Replaces the instructions.
     pub(crate) fn instruct(&mut self, instructions: &str, outbox: &mut Outbox<'_>) {
-        each!(self, engine => engine.instruct(instructions, outbox));
+        match self {
+            Self::Hume(hume) => hume.instruct(instructions, outbox),
+            Self::OpenAi(openai) => openai.instruct(instructions, outbox),
+            Self::Cascade(cascade) => cascade.instruct(instructions),
+        }
+    }
+
+    /// The caller speaks this language from now on, a BCP 47 tag, and the agent shall too.
+    pub(crate) fn speak(&mut self, language: &str) {
+        match self {
+            // EVI answers in the language it hears, if its configuration lets it; OpenAI reports none.
+            Self::Hume(_) | Self::OpenAi(_) => {}
+            Self::Cascade(cascade) => cascade.speak(language),
+        }
     }
 
     /// The caller pressed keys.
@@ -226,17 +300,71 @@ impl Engine {
 
     /// Nothing more of this sentence is wanted.
     pub(crate) fn forget(&mut self, id: &str) {
-        each!(self, engine => engine.forget(id));
+        match self {
+            Self::Hume(hume) => hume.forget(id),
+            Self::OpenAi(openai) => openai.forget(id),
+            // It has no sentence of its own accord that a call would not want.
+            Self::Cascade(_) => {}
+        }
     }
 
-    /// A link was closed: why, as far as the engine said so before.
-    pub(crate) fn closed(&self, code: Option<u16>) -> LinkCause {
-        each!(self, engine => engine.closed(code))
+    /// How much of what the caller said while nobody listened it can take in at once.
+    pub(crate) fn backlog_max(&self) -> Duration {
+        match self {
+            Self::Hume(_) | Self::OpenAi(_) => UPWARD_KEPT_MAX,
+            Self::Cascade(cascade) => cascade.backlog_max(),
+        }
     }
 
-    /// How long a session lasts at most.
-    pub(crate) fn session_max(&self) -> Duration {
-        each!(self, engine => engine.session_max())
+    /// How many words of the caller it takes to cut off what the engine has already sent.
+    pub(crate) fn words_to_cut(&self) -> usize {
+        match self {
+            Self::Hume(_) | Self::OpenAi(_) => 1,
+            Self::Cascade(cascade) => cascade.words_to_cut(),
+        }
+    }
+
+    /// Whether it has already tried, for as long as it may, to come back by itself.
+    pub(crate) fn is_spent(&self) -> bool {
+        match self {
+            Self::Hume(_) | Self::OpenAi(_) => false,
+            Self::Cascade(cascade) => cascade.is_spent(),
+        }
+    }
+
+    /// How long a session lasts at most, if it has an end.
+    pub(crate) fn session_max(&self) -> Option<Duration> {
+        match self {
+            Self::Hume(hume) => Some(hume.session_max()),
+            Self::OpenAi(openai) => Some(openai.session_max()),
+            // No vendor of the three publishes a limit.
+            Self::Cascade(_) => None,
+        }
+    }
+}
+
+/// The one link of an engine that needs no more.
+const SOCKET: u32 = 0;
+
+/// An engine that is one WebSocket.
+trait OneSocket {
+    fn opened(&mut self, outbox: &mut Outbox<'_>);
+    fn receive(&mut self, text: &str, outbox: &mut Outbox<'_>);
+    /// Why the socket was closed, as far as the engine said so before.
+    fn closed(&self, code: Option<u16>) -> LinkCause;
+}
+
+fn socket_event(engine: &mut impl OneSocket, port: u32, event: LinkEvent<'_>, outbox: &mut Outbox<'_>) {
+    debug_assert_eq!(port, SOCKET, "the engine opened no other");
+    match event {
+        LinkEvent::Opened => engine.opened(outbox),
+        LinkEvent::Text(text) if text.len() <= ENGINE_MESSAGE_BYTES_MAX => engine.receive(text, outbox),
+        LinkEvent::Text(_) | LinkEvent::Binary | LinkEvent::Body(_) | LinkEvent::Ended => {
+            outbox.event(Event::Malformed);
+        }
+        LinkEvent::Refused(why) => outbox.event(Event::Lost(why)),
+        LinkEvent::Rejected { status, .. } => outbox.event(Event::Lost(LinkCause::Status { status })),
+        LinkEvent::Lost(code) => outbox.event(Event::Lost(engine.closed(code))),
     }
 }
 

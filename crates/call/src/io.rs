@@ -1,6 +1,6 @@
 //! What goes into a call and what comes out of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use wire::twilio::stream::Outbound;
@@ -73,7 +73,20 @@ pub enum LinkEvent<'a> {
     Text(&'a str),
     /// A binary message. None of the engines sends one.
     Binary,
-    /// The link is gone, with the close code if there was one.
+    /// A piece of the answer to a streamed request, wherever the network cut it.
+    Body(&'a [u8]),
+    /// A streamed request was answered with something else than success.
+    Rejected {
+        /// The HTTP status.
+        status: u16,
+        /// When it may be tried again, if the answer says so.
+        retry_after: Option<Duration>,
+        /// The answer's body, its first [`REJECTION_BYTES_MAX`](crate::limits::REJECTION_BYTES_MAX) bytes.
+        body: &'a [u8],
+    },
+    /// The answer to a streamed request has come to its end.
+    Ended,
+    /// The link is gone, with the close code if there was one. A streamed answer broke off.
     Lost(Option<u16>),
 }
 
@@ -82,8 +95,8 @@ pub enum LinkEvent<'a> {
 pub struct LinkId {
     /// Counts the engines that were dialled.
     pub seat: u32,
-    /// Counts the links of one engine: an engine may need several.
-    pub port: u8,
+    /// Counts the links of one engine: an engine may need several, and one may open a new one for each request.
+    pub port: u32,
 }
 
 /// Where a link leads. The shell adds the base URL and the credentials, which a call never sees.
@@ -93,6 +106,12 @@ pub enum LinkRequest {
     Hume(Box<wire::hume::connect::Connect>),
     /// A session with OpenAI Realtime; the model is the shell's setting.
     OpenAi,
+    /// A WebSocket that turns the caller's audio into turns.
+    Deepgram(Box<wire::deepgram::connect::Listen>),
+    /// A streamed HTTP request for the model's words: its JSON body. Closing the link drops the request.
+    Groq(String),
+    /// A WebSocket that turns words into the agent's voice.
+    Cartesia,
 }
 
 /// Somebody asks for something.
@@ -170,6 +189,13 @@ pub enum Output {
         link: LinkId,
         /// The message.
         text: String,
+    },
+    /// Send these bytes on a link, as one binary message.
+    SendBinary {
+        /// The link.
+        link: LinkId,
+        /// The message.
+        bytes: Bytes,
     },
     /// Close a link, whether it is open, being opened or already gone.
     Close {

@@ -297,6 +297,11 @@ pub enum Kind {
         /// `hold`, `again` or `sorry`.
         line: String,
     },
+    /// The caller spoke another language, and the agent goes on in it.
+    LanguageChanged {
+        /// BCP 47 tag.
+        language: String,
+    },
     /// The caller pressed a key.
     Dtmf {
         /// `0` to `9`, `*`, `#`, `A` to `D`.

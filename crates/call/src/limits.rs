@@ -145,8 +145,66 @@ pub const DEAD_IDS_MAX: usize = 64;
 /// Sentences of one turn. A turn that long is a runaway engine: what follows is dropped and counted.
 pub const SENTENCES_MAX: usize = 200;
 
+/// Words of one sentence whose ends are remembered: ten minutes of speech. Where later ones fall is then guessed.
+pub const WORDS_MAX: usize = 2_000;
+
 /// Bytes of one message to or from an engine. EVI's largest seen was 150 kB for 2.3 s at 24 kHz.
 pub const ENGINE_MESSAGE_BYTES_MAX: usize = 16 << 20;
 
 /// Bytes of one message from the phone: a frame is under 400, a start with its parameters under 8 kB.
 pub const PHONE_MESSAGE_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes that are read of an answer which refuses a request: enough for any error that a vendor words.
+pub const REJECTION_BYTES_MAX: usize = 64 << 10;
+
+/// A socket of the cascade that does not open in this time is dialled anew: two tries fit into the time to come back.
+pub const CASCADE_DIAL_WITHIN: Duration = Duration::from_millis(900);
+
+/// The second pause between two dials of one socket of the cascade (the first dial is made at once); doubled each time.
+pub const CASCADE_REDIAL_FIRST: Duration = Duration::from_millis(100);
+
+/// Caller's audio that a new socket to Deepgram is sent at once: it takes audio little faster than real time, and is late
+/// by what it is given.
+pub const CASCADE_BACKLOG_MAX: Duration = Duration::from_secs(2);
+
+/// Deepgram owes an update each quarter of a second of audio: after so long without one the socket is dead.
+pub const CASCADE_DEAF_AFTER: Duration = Duration::from_secs(2);
+
+/// Words that a lost socket heard are the whole turn if the new one hears none within this.
+pub const CASCADE_REST_OF_TURN_WITHIN: Duration = Duration::from_millis(1_200);
+
+/// Groq's first word comes within a fraction of a second; after this the request is made anew.
+pub const GROQ_FIRST_WORD_WITHIN: Duration = Duration::from_secs(2);
+
+/// And between two words.
+pub const GROQ_NEXT_WORD_WITHIN: Duration = Duration::from_secs(2);
+
+/// Requests for one answer that may fail; the next failure gives the engine up.
+pub const GROQ_FAILURES_MAX: u32 = 2;
+
+/// A pause that Groq asks for is kept if it is no longer; else another engine is quicker.
+pub const GROQ_RETRY_AFTER_MAX: Duration = Duration::from_millis(1_500);
+
+/// Answers that came to their end and whose connection is still open, so that the next request can use it.
+pub const GROQ_DRAINING_MAX: usize = 4;
+
+/// Answers begun early in one turn of the caller: someone who pauses often is answered when they are done.
+pub const CASCADE_EARLY_MAX: u32 = 3;
+
+/// Audio of an answer begun early that is kept until the caller's turn is over. Longer, and it is begun anew then.
+pub const CASCADE_EARLY_KEPT_MAX: Duration = Duration::from_secs(60);
+
+/// Cartesia ends a context one second after its last audio; words that come later than this get a new one.
+pub const CARTESIA_CONTEXT_IDLE_MAX: Duration = Duration::from_millis(600);
+
+/// Cartesia closes a socket that was idle for five minutes; it is changed for a fresh one before.
+pub const CARTESIA_IDLE_MAX: Duration = Duration::from_secs(270);
+
+/// From words to their first audio, and from the last of one to the end: after this the context is dead.
+pub const CASCADE_VOICE_WITHIN: Duration = Duration::from_millis(1_500);
+
+/// Contexts in a row that may die without a sound; the next gives the engine up.
+pub const CASCADE_VOICE_FAILURES_MAX: u32 = 2;
+
+/// Bytes of a tool's answer in the conversation: some 2,000 tokens, of which a voice could say a fraction.
+pub const TOOL_ANSWER_BYTES_MAX: usize = 8 << 10;

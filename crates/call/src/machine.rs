@@ -36,6 +36,9 @@ use crate::turn::AgentTurns;
 use crate::upward::Upward;
 use crate::words;
 
+/// An engine that was just woken is not woken again sooner.
+const ENGINE_REST: Duration = Duration::from_millis(1);
+
 /// One epoch of one call. See the crate's documentation for its shape.
 #[derive(Debug)]
 pub struct Call {
@@ -44,6 +47,8 @@ pub struct Call {
     script: Script,
     offset_ms: u64,
     call_ms_max: u64,
+    /// The time of the input that is being handled.
+    now: Instant,
     born: Instant,
     born_wall_ms: u64,
     rng: fastrand::Rng,
@@ -99,6 +104,7 @@ impl Call {
             script,
             offset_ms,
             call_ms_max,
+            now,
             born: now,
             born_wall_ms: wall_ms,
             rng: fastrand::Rng::with_seed(seed),
@@ -136,6 +142,7 @@ impl Call {
         if self.over {
             return;
         }
+        self.now = now;
         match input {
             Input::Phone(event) => self.phone_event(now, event),
             Input::Link(link, event) => self.link_event(now, link, event),
@@ -143,10 +150,12 @@ impl Call {
             Input::Tool { id, answer } => self.tool_answered(now, id, answer),
             Input::Wake => {}
         }
+        self.engine_events(now);
         while !self.over
             && let Some(timer) = self.timers.expired(now)
         {
             self.timer(now, timer);
+            self.engine_events(now);
         }
         if !self.over {
             self.settle(now);
@@ -204,6 +213,7 @@ impl Call {
     fn timer(&mut self, now: Instant, timer: Timer) {
         match timer {
             Timer::Playout | Timer::Quiet => {}
+            Timer::Engine => self.wake_engines(now),
             Timer::LastMark => self.playout.assume_heard(),
             Timer::Upward => self.fill_upward(now),
             Timer::EngineReady => self.engine_not_ready(now),
@@ -234,6 +244,10 @@ impl Call {
         self.end_if_heard_out(now);
         if self.over {
             return;
+        }
+        match self.engines_due() {
+            Some(due) => self.timers.set(Timer::Engine, due.max(now + ENGINE_REST)),
+            None => self.timers.clear(Timer::Engine),
         }
         let upward_due = match &self.phone {
             Phone::Up { upward, .. } => Some(upward.next_due()),

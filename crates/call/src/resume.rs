@@ -87,6 +87,7 @@ impl Conversation {
             | Kind::EngineError { .. }
             | Kind::Interrupted { .. }
             | Kind::LinePlayed { .. }
+            | Kind::LanguageChanged { .. }
             | Kind::Dtmf { .. }
             | Kind::ToolCalled { .. }
             | Kind::ToolAnswered { .. }

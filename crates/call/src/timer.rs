@@ -12,6 +12,8 @@ pub(crate) enum Timer {
     LastMark,
     /// No frame came from the phone in time.
     Upward,
+    /// An engine has something to do of its own.
+    Engine,
     /// The engine must be ready by now.
     EngineReady,
     /// Dial again.
@@ -48,10 +50,11 @@ pub(crate) enum Timer {
     Measure,
 }
 
-const TIMERS: [Timer; 20] = [
+const TIMERS: [Timer; 21] = [
     Timer::Playout,
     Timer::LastMark,
     Timer::Upward,
+    Timer::Engine,
     Timer::EngineReady,
     Timer::Redial,
     Timer::Resume,

@@ -1,10 +1,12 @@
 //! The agent's turns: sentences laid over positions in the played audio, closed at what was heard.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::agent::EngineKind;
 use crate::journal::{Speaker, Turn};
-use crate::limits::{SAMPLES_PER_MS, SENTENCES_MAX};
+use crate::limits::{SAMPLES_PER_MS, SENTENCES_MAX, WORDS_MAX};
+use crate::playout::samples;
 use crate::words;
 
 /// What a sentence is for.
@@ -20,6 +22,24 @@ pub(crate) enum Purpose {
     Line,
 }
 
+/// Where a word of a sentence ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WordEnd {
+    /// In the text, in bytes.
+    pub(crate) text_to: usize,
+    /// In the sentence's audio.
+    pub(crate) at: Duration,
+}
+
+/// What was heard of a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HeardPart<'a> {
+    /// The words.
+    pub(crate) text: &'a str,
+    /// Whether they are known, or guessed from how much of the audio was heard.
+    pub(crate) exact: bool,
+}
+
 /// A sentence of the agent and where its audio lies.
 #[derive(Clone, Debug)]
 pub(crate) struct Sentence {
@@ -33,6 +53,8 @@ pub(crate) struct Sentence {
     from: Option<u64>,
     /// Samples so far.
     len: u64,
+    /// When its words end, as far as the engine tells.
+    words: Vec<WordEnd>,
 }
 
 impl Sentence {
@@ -46,6 +68,22 @@ impl Sentence {
     #[must_use]
     pub(crate) fn samples(&self) -> u64 {
         self.len
+    }
+
+    /// What of its text was heard. `all_sent`: its audio is complete.
+    fn heard_part(&self, heard: u64, whole: u64, all_sent: bool) -> HeardPart<'_> {
+        let part = self.heard(heard);
+        if self.from.is_none() {
+            // A sentence whose audio never came was not heard, unless the turn ended well without any.
+            return HeardPart { text: "", exact: true };
+        }
+        if self.words.is_empty() || all_sent && part >= self.len {
+            let text = words::heard_part(&self.text, part, whole);
+            return HeardPart { text, exact: text.is_empty() || text.len() == self.text.len() };
+        }
+        let heard_words = self.words.iter().take_while(|word| samples(word.at) <= part);
+        let to = heard_words.map(|word| word.text_to).max().unwrap_or(0);
+        HeardPart { text: self.text.get(..to).unwrap_or(&self.text), exact: true }
     }
 
     /// The position behind its last sample.
@@ -89,6 +127,22 @@ impl AgentTurn {
         self.sentences.iter().any(|sentence| sentence.purpose == Purpose::Disclosure)
     }
 
+    /// What was heard of each sentence, with everything up to `heard` played. `cut`: more of it would have come.
+    pub(crate) fn heard_parts(&self, heard: u64, cut: bool) -> Vec<HeardPart<'_>> {
+        let last_sounding = self.sentences.iter().rposition(|sentence| sentence.from.is_some());
+        let parts = self.sentences.iter().enumerate().map(|(index, sentence)| {
+            let last = Some(index) == last_sounding;
+            let whole = if self.broken_off && last {
+                sentence.len.max(words::spoken_samples(&sentence.text))
+            } else {
+                sentence.len
+            };
+            let all_sent = !last || self.complete && !self.broken_off || !cut && !self.broken_off;
+            sentence.heard_part(heard, whole, all_sent)
+        });
+        parts.collect()
+    }
+
     /// The record of this turn when the caller has heard up to `heard`, at `now_ms` of the call.
     #[must_use]
     pub(crate) fn record(&self, heard: u64, now_ms: u64, interrupted: bool) -> Turn {
@@ -96,20 +150,11 @@ impl AgentTurn {
         let mut heard_text = String::new();
         let mut heard_samples = 0;
         let mut approximate = false;
-        let last_sounding = self.sentences.iter().rposition(|sentence| sentence.from.is_some());
-        for (index, sentence) in self.sentences.iter().enumerate() {
-            let part_heard = sentence.heard(heard);
-            let whole = if self.broken_off && Some(index) == last_sounding {
-                sentence.len.max(spoken_samples(&sentence.text))
-            } else {
-                sentence.len
-            };
-            // A sentence whose audio never came was not heard, unless the turn ended well without any.
-            let part = if sentence.from.is_none() { "" } else { words::heard_part(&sentence.text, part_heard, whole) };
-            approximate |= !part.is_empty() && part.len() < sentence.text.len();
-            heard_samples += part_heard;
+        for (sentence, part) in self.sentences.iter().zip(self.heard_parts(heard, interrupted)) {
+            approximate |= !part.exact;
+            heard_samples += sentence.heard(heard);
             join(&mut text, &sentence.text);
-            join(&mut heard_text, part);
+            join(&mut heard_text, part.text);
         }
         let start_ms = self.start_ms.unwrap_or(now_ms);
         Turn {
@@ -126,11 +171,6 @@ impl AgentTurn {
             expressions: Vec::new(),
         }
     }
-}
-
-/// How long a text takes to say, at some 14 characters a second.
-fn spoken_samples(text: &str) -> u64 {
-    text.chars().count() as u64 * 1_000 * SAMPLES_PER_MS / 14
 }
 
 fn join(text: &mut String, more: &str) {
@@ -190,9 +230,25 @@ impl AgentTurns {
             return false;
         }
         if turn.sentences.len() < SENTENCES_MAX {
-            turn.sentences.push(Sentence { id: id.to_owned(), text: text.to_owned(), purpose, from: None, len: 0 });
+            turn.sentences.push(Sentence {
+                id: id.to_owned(),
+                text: text.to_owned(),
+                purpose,
+                from: None,
+                len: 0,
+                words: Vec::new(),
+            });
         }
         true
+    }
+
+    /// When words of a sentence of the arriving turn end.
+    pub(crate) fn word_ends(&mut self, id: &str, words: &[WordEnd]) {
+        let Some(turn) = self.arriving() else { return };
+        if let Some(sentence) = turn.sentences.iter_mut().find(|sentence| sentence.id == id) {
+            let room = WORDS_MAX.saturating_sub(sentence.words.len()).min(words.len());
+            sentence.words.extend_from_slice(&words[..room]);
+        }
     }
 
     /// Audio of a sentence of the arriving turn: `samples` of it from `position` on.

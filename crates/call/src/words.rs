@@ -69,7 +69,13 @@ pub(crate) fn normal(text: &str) -> String {
 /// Whether a caller's words say something, so that they may cut the agent off.
 #[must_use]
 pub(crate) fn are_real(text: &str) -> bool {
-    normal(text).split(' ').any(|word| !word.is_empty() && !LISTENING_SOUNDS.contains(&word))
+    count_real(text) > 0
+}
+
+/// How many of a caller's words say something.
+#[must_use]
+pub(crate) fn count_real(text: &str) -> usize {
+    normal(text).split(' ').filter(|word| !word.is_empty() && !LISTENING_SOUNDS.contains(word)).count()
 }
 
 /// Whether an agent's sentence says again what is in `said`, as a greeting after a resumption does.
@@ -109,6 +115,35 @@ pub(crate) fn heard_part(text: &str, heard: u64, whole: u64) -> &str {
     &text[..best]
 }
 
+/// How far ahead a word is looked for: a few words may be spoken otherwise than they are written.
+const LOOKED_AHEAD: usize = 8;
+
+/// Where `word` ends in `text`, looked for behind `from` among the next few words.
+#[must_use]
+pub(crate) fn find_word(text: &str, from: usize, word: &str) -> Option<usize> {
+    let wanted = normal(word);
+    if wanted.is_empty() {
+        return None;
+    }
+    let mut at = from;
+    for _ in 0..LOOKED_AHEAD {
+        let rest = text.get(at..)?;
+        let start = at + rest.find(|c: char| !c.is_whitespace())?;
+        let length = text[start..].find(char::is_whitespace).unwrap_or(text.len() - start);
+        at = start + length;
+        if normal(&text[start..at]) == wanted {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// How long a text takes to say, in samples, at some 14 characters a second.
+#[must_use]
+pub(crate) fn spoken_samples(text: &str) -> u64 {
+    text.chars().count() as u64 * 1_000 * crate::limits::SAMPLES_PER_MS / 14
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +171,19 @@ mod tests {
         for heard in 0..=50 {
             assert!(text.starts_with(heard_part(text, heard, 50)));
         }
+    }
+
+    #[test]
+    fn words_are_found_in_their_order_whatever_their_marks() {
+        let text = "Well, the 3 o'clock on Tuesday - or the one on Thursday?";
+        assert_eq!(find_word(text, 0, "well"), Some(5));
+        assert_eq!(find_word(text, 5, "the"), Some(9));
+        assert_eq!(find_word(text, 9, "three"), None, "it is spoken otherwise than it is written");
+        assert_eq!(find_word(text, 9, "oclock"), Some(19));
+        assert_eq!(find_word(text, 19, "Tuesday,"), Some(30));
+        assert_eq!(find_word(text, 30, "on"), Some(text.len() - 10));
+        assert_eq!(find_word(text, text.len(), "on"), None);
+        assert_eq!(find_word(text, 0, "—"), None);
     }
 
     #[test]

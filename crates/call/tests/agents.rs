@@ -58,7 +58,7 @@ fn the_included_agents_are_right_and_the_receptionist_is_the_default() {
     let book = AgentBook::new(included()).unwrap();
     assert_eq!(book.for_number("+12025550199").map(|agent| agent.name.as_str()), Some("receptionist"));
     for agent in book.iter() {
-        assert_eq!(agent.engines, [EngineKind::Hume, EngineKind::OpenAi], "{}", agent.name);
+        assert_eq!(agent.engines, [EngineKind::Hume, EngineKind::OpenAi, EngineKind::Cascade], "{}", agent.name);
         assert!(agent.tools.iter().any(|tool| tool.name == "hang_up"), "{} cannot end a call", agent.name);
         assert!(agent.instructions.contains("that you are an AI assistant"), "{} may pose as a person", agent.name);
     }
@@ -93,7 +93,7 @@ fn the_receptionists_file_documents_every_setting() {
     let agent = Agent::parse("receptionist", file).unwrap();
     let serde_json::Value::Object(keys) = serde_json::to_value(&agent).unwrap() else { panic!("an object") };
     let mut names: BTreeSet<String> = keys.keys().filter(|key| *key != "name").cloned().collect();
-    for section in ["turn_taking", "limits"] {
+    for section in ["turn_taking", "limits", "cascade"] {
         names.extend(keys[section].as_object().unwrap().keys().cloned());
     }
     names.extend(["config_id", "voice_id", "voice", "speed", "transcription_model"].map(str::to_owned));
@@ -120,7 +120,7 @@ fn an_agent_that_says_the_least_has_the_documented_values() {
 fn every_problem_is_reported_at_once_and_names_its_line() {
     let toml = r#"
 numbers = ["555-0123", "+12025550123", "+12025550123"]
-engines = ["huem", "cascade"]
+engines = ["huem", "parrot"]
 langauge = "en"
 instructions = """
 Be kind.

@@ -461,6 +461,7 @@ impl World {
                 | Output::ClosePhone
                 | Output::Open { .. }
                 | Output::Send { .. }
+                | Output::SendBinary { .. }
                 | Output::Close { .. }
                 | Output::Tool(_)
                 | Output::Journal(_)
@@ -506,6 +507,8 @@ impl World {
                 }
                 self.links.send(now, link, text);
             }
+            // None of this world's vendors takes binary messages.
+            Output::SendBinary { .. } => self.mistakes.push("a binary message was sent".to_owned()),
             Output::Close { link } => self.links.close(now, link),
             Output::Journal(entry) => self.keep(entry),
             Output::Record(recorded) => self.recorded.push((self.setup.epoch, recorded)),

@@ -142,6 +142,7 @@ impl<'s> Live<'s> {
                 self.aside(entry.at_ms, Style::Warn, "gap", &format!("{what}, {}", ms(*lost_ms)))
             }
             Kind::Dtmf { digit } => self.aside(entry.at_ms, Style::Caller, "key", digit),
+            Kind::LanguageChanged { language } => self.aside(entry.at_ms, Style::Caller, "language", language),
             Kind::Prepared { .. }
             | Kind::EngineDialled { .. }
             | Kind::EngineError { .. }
@@ -339,6 +340,7 @@ fn event(entry: &Entry) -> Option<String> {
         Kind::ToolAnswered { ok: false, content, .. } => Some(format!("the tool failed: {content}")),
         Kind::LinePlayed { line } => Some(format!("our own line \u{201c}{line}\u{201d}")),
         Kind::Dtmf { digit } => Some(format!("key {digit}")),
+        Kind::LanguageChanged { language } => Some(format!("language {language}")),
         Kind::Gap { what, lost_ms } => Some(format!("missing from the record: {what}, {}", ms(*lost_ms))),
         Kind::StreamStarted { .. } if entry.epoch > 1 => Some("another stream takes the call up".to_owned()),
         Kind::StreamStarted { .. }

@@ -189,6 +189,7 @@ fn told(entry: &Entry, words: bool) -> Option<(Style, &'static str, String)> {
         )),
         Kind::LinePlayed { line } => Some((Style::Warn, "line", format!("\u{201c}{line}\u{201d} was played"))),
         Kind::Dtmf { .. } => Some((Style::Caller, "key", "pressed".to_owned())),
+        Kind::LanguageChanged { language } => Some((Style::Caller, "language", language.clone())),
         Kind::ToolCalled { name, .. } => Some((Style::Agent, "tool", format!("{name} is called"))),
         Kind::ToolAnswered { ok, took_ms, .. } => {
             let how = if *ok { "done" } else { "failed" };

@@ -7,20 +7,26 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use bytes::Bytes;
 use call::LinkId;
 use call::journal::LinkCause;
 
+use crate::engines::Way;
+use crate::request::{Answer, Piece, Rejection};
 use crate::socket::{Dialled, Full, Heard, Socket, TextFrame};
 
-type Dialling = Pin<Box<dyn Future<Output = Result<Dialled, LinkCause>> + Send>>;
+type Dialling = Pin<Box<dyn Future<Output = Result<Way, LinkCause>> + Send>>;
 
 /// What was heard on a link. After a refusal, a loss or a message that was too big, the link is gone.
 #[derive(Debug)]
 pub(super) enum LinkHeard {
     Opened,
     Refused(LinkCause),
+    Rejected(Rejection),
     Text(TextFrame),
     Binary,
+    Body(Bytes),
+    Ended,
     Quiet,
     /// With the socket, to be closed politely.
     TooBig(Box<Socket<Dialled>>),
@@ -30,9 +36,11 @@ pub(super) enum LinkHeard {
 enum Link {
     Dialling(Dialling),
     Open(Box<Socket<Dialled>>),
+    /// A streamed request whose answer is coming.
+    Answering(Answer),
 }
 
-/// All links of a call. There are one or two.
+/// All links of a call. There are up to three at an engine, and as many while another is seated.
 #[derive(Default)]
 pub(super) struct Links(BTreeMap<LinkId, Link>);
 
@@ -41,25 +49,38 @@ impl Links {
     pub(super) fn open(
         &mut self,
         link: LinkId,
-        dialling: impl Future<Output = Result<Dialled, LinkCause>> + Send + 'static,
+        dialling: impl Future<Output = Result<Way, LinkCause>> + Send + 'static,
     ) {
         self.0.insert(link, Link::Dialling(Box::pin(dialling)));
     }
 
     /// Queues a message. A link that is not open has nobody to send it to.
     pub(super) fn send(&mut self, link: LinkId, text: String) -> Result<(), Full> {
+        self.queue(link, |socket| socket.queue(text))
+    }
+
+    /// Queues a binary message.
+    pub(super) fn send_binary(&mut self, link: LinkId, bytes: Bytes) -> Result<(), Full> {
+        self.queue(link, |socket| socket.queue_binary(bytes))
+    }
+
+    fn queue(
+        &mut self,
+        link: LinkId,
+        queue: impl FnOnce(&mut Socket<Dialled>) -> Result<(), Full>,
+    ) -> Result<(), Full> {
         let Some(Link::Open(socket)) = self.0.get_mut(&link) else { return Ok(()) };
-        let queued = socket.queue(text);
+        let queued = queue(socket);
         if queued.is_err() {
             self.0.remove(&link);
         }
         queued
     }
 
-    /// Takes a link out. A dial that is under way is given up.
+    /// Takes a link out. A dial that is under way is given up, and so is a request with its answer.
     pub(super) fn take(&mut self, link: LinkId) -> Option<Socket<Dialled>> {
         match self.0.remove(&link)? {
-            Link::Dialling(_) => None,
+            Link::Dialling(_) | Link::Answering(_) => None,
             Link::Open(socket) => Some(*socket),
         }
     }
@@ -87,9 +108,26 @@ impl Links {
         }
         let Some((id, event)) = heard else { return Poll::Pending };
         let event = match event {
-            Polled::Opened(socket) => {
+            Polled::Opened(Way::Socket(socket)) => {
                 self.0.insert(id, Link::Open(Box::new(Socket::new(*socket, Instant::now()))));
                 LinkHeard::Opened
+            }
+            Polled::Opened(Way::Answering(answer)) => {
+                self.0.insert(id, Link::Answering(answer));
+                LinkHeard::Opened
+            }
+            Polled::Opened(Way::Rejected(rejection)) => {
+                self.0.remove(&id);
+                LinkHeard::Rejected(rejection)
+            }
+            Polled::Answered(Piece::Bytes(bytes)) => LinkHeard::Body(bytes),
+            Polled::Answered(Piece::End) => {
+                self.0.remove(&id);
+                LinkHeard::Ended
+            }
+            Polled::Answered(Piece::Broken) => {
+                self.0.remove(&id);
+                LinkHeard::Lost(None)
             }
             Polled::Refused(why) => {
                 self.0.remove(&id);
@@ -132,14 +170,15 @@ impl Links {
 
     fn sockets(&self) -> impl Iterator<Item = &Socket<Dialled>> {
         self.0.values().filter_map(|link| match link {
-            Link::Dialling(_) => None,
+            Link::Dialling(_) | Link::Answering(_) => None,
             Link::Open(socket) => Some(&**socket),
         })
     }
 }
 
 enum Polled {
-    Opened(Box<Dialled>),
+    Opened(Way),
+    Answered(Piece),
     Refused(LinkCause),
     Heard(Heard<TextFrame>),
 }
@@ -148,10 +187,11 @@ impl Link {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Polled> {
         match self {
             Self::Dialling(dialling) => dialling.as_mut().poll(cx).map(|dialled| match dialled {
-                Ok(socket) => Polled::Opened(Box::new(socket)),
+                Ok(way) => Polled::Opened(way),
                 Err(why) => Polled::Refused(why),
             }),
             Self::Open(socket) => socket.poll_next(cx).map(Polled::Heard),
+            Self::Answering(answer) => answer.poll_next(cx).map(Polled::Answered),
         }
     }
 }

@@ -90,6 +90,7 @@ impl World {
                     base_url: format!("http://127.0.0.1:{}", self.evi.port),
                 }),
                 openai: None,
+                cascade: None,
             },
             data_dir: self.data_dir(),
             drain_within: Duration::from_secs(5),

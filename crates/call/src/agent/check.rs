@@ -15,6 +15,8 @@ use super::{Agent, AgentProblem, BUILT_IN_TOOLS, Tool};
 
 /// The most numbers one agent answers: a company's block; more belongs to the default agent.
 const NUMBERS_MAX: usize = 100;
+/// The most other languages: as many as the recogniser of the cascade tells apart.
+const LANGUAGES_MAX: usize = 10;
 /// The most tools: models choose badly among more, and each costs tokens at every turn.
 const TOOLS_MAX: usize = 20;
 /// The longest JSON Schema of a tool's arguments, in bytes.
@@ -34,6 +36,7 @@ impl Agent {
         self.check_texts(&mut found);
         self.check_variables(&mut found);
         self.check_settings(&mut found);
+        self.check_cascade(&mut found);
         self.check_tools(&mut found);
         found.problems
     }
@@ -64,7 +67,7 @@ impl Agent {
             }
         }
         if self.engines.is_empty() {
-            found.add("engines", "is empty: name at least one of hume, openai".to_owned());
+            found.add("engines", "is empty: name at least one of hume, openai, cascade".to_owned());
         }
         let mut seen = BTreeSet::new();
         for engine in &self.engines {
@@ -72,12 +75,38 @@ impl Agent {
                 found.add("engines", format!("`{engine}` stands here twice"));
             }
         }
-        if !is_language_tag(&self.language) {
-            found.add(
-                "language",
-                format!("`{}` is not a language tag, such as en, en-US or pt-BR", self.language.escape_debug()),
-            );
+        if self.languages.len() > LANGUAGES_MAX {
+            found.add("languages", format!("{} languages; at most {LANGUAGES_MAX} are allowed", self.languages.len()));
         }
+        for (key, tags) in [("language", std::slice::from_ref(&self.language)), ("languages", &self.languages)] {
+            for tag in tags.iter().filter(|tag| !is_language_tag(tag)) {
+                found.add(key, format!("`{}` is not a language tag, such as en, en-US or pt-BR", tag.escape_debug()));
+            }
+        }
+    }
+
+    fn check_cascade(&self, found: &mut Found) {
+        let cascade = &self.cascade;
+        // Groq's models may be named with their maker: `openai/gpt-oss-120b`.
+        for part in cascade.model.splitn(2, '/') {
+            found.identifier("cascade.model", Some(part));
+        }
+        found.identifier("cascade.voice_model", Some(&cascade.voice_model));
+        found.identifier("cascade.voice", Some(&cascade.voice));
+        if let Some(speed) = cascade.speed {
+            found.range("cascade.speed", speed, 0.6..=1.5, "");
+        }
+        found.range("cascade.end_of_turn", cascade.end_of_turn, 0.5..=1.0, "");
+        if cascade.early_answer != 0.0 {
+            found.range("cascade.early_answer", cascade.early_answer, 0.3..=0.9, "");
+            if cascade.early_answer > cascade.end_of_turn {
+                let message = format!("{} is more than end_of_turn, {}", cascade.early_answer, cascade.end_of_turn);
+                found.add("cascade.early_answer", message);
+            }
+        }
+        found.range("cascade.end_of_turn_ms_max", cascade.end_of_turn_ms_max, 500..=60_000, "milliseconds");
+        found.range("cascade.interrupt_words_min", cascade.interrupt_words_min, 1..=10, "words");
+        found.range("cascade.answer_tokens_max", cascade.answer_tokens_max, 50..=4_000, "tokens");
     }
 
     fn check_texts(&self, found: &mut Found) {

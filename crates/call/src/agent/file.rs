@@ -13,7 +13,9 @@ use toml::de::{DeTable, DeValue};
 use super::check::allowed;
 use super::section::{Reader, Section, wrong_type};
 use super::template::Place;
-use super::{Agent, AgentLimits, EngineKind, HumeSettings, OpenAiSettings, PrepareAt, Tool, TurnTaking, UsedAt};
+use super::{
+    Agent, AgentLimits, CascadeSettings, EngineKind, HumeSettings, OpenAiSettings, PrepareAt, Tool, TurnTaking, UsedAt,
+};
 
 /// The longest agent file, in bytes: instructions, twenty tools and generous comments.
 const FILE_BYTES_MAX: usize = 256 * 1024;
@@ -115,6 +117,7 @@ impl<'i> Reader<'i> {
             numbers: root.texts("numbers").unwrap_or_default(),
             engines: root.engines(),
             language: root.text("language").unwrap_or_else(super::english),
+            languages: root.texts("languages").unwrap_or_default(),
             instructions: root.required_text("instructions"),
             greeting: root.text("greeting").unwrap_or_default(),
             disclosure: root.text("disclosure").unwrap_or_default(),
@@ -124,6 +127,7 @@ impl<'i> Reader<'i> {
             variables: root.variables(),
             hume: root.hume(),
             openai: root.openai(),
+            cascade: root.cascade(),
             turn_taking: root.turn_taking(),
             tools: root.tools(),
             limits: root.limits(),
@@ -200,6 +204,24 @@ impl<'i> Section<'_, 'i> {
             voice: section.text("voice"),
             speed: section.number("speed"),
             transcription_model: section.text("transcription_model"),
+        };
+        section.no_others();
+        settings
+    }
+
+    fn cascade(&mut self) -> CascadeSettings {
+        let default = CascadeSettings::default();
+        let Some(mut section) = self.section("cascade") else { return default };
+        let settings = CascadeSettings {
+            model: section.text("model").unwrap_or(default.model),
+            voice_model: section.text("voice_model").unwrap_or(default.voice_model),
+            voice: section.text("voice").unwrap_or(default.voice),
+            speed: section.number("speed"),
+            end_of_turn: section.number("end_of_turn").unwrap_or(default.end_of_turn),
+            early_answer: section.number("early_answer").unwrap_or(default.early_answer),
+            end_of_turn_ms_max: section.whole("end_of_turn_ms_max").unwrap_or(default.end_of_turn_ms_max),
+            interrupt_words_min: section.whole("interrupt_words_min").unwrap_or(default.interrupt_words_min),
+            answer_tokens_max: section.whole("answer_tokens_max").unwrap_or(default.answer_tokens_max),
         };
         section.no_others();
         settings

@@ -10,7 +10,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::template::{self, BUILT_IN_VARIABLES, Piece, Place};
-use super::{Agent, AgentLimits, EngineKind, HumeSettings, OpenAiSettings, PrepareAt, Tool, TurnTaking};
+use super::{
+    Agent, AgentLimits, CascadeSettings, EngineKind, HumeSettings, OpenAiSettings, PrepareAt, Tool, TurnTaking,
+};
 
 /// The longest value of a variable, in characters: a paragraph about a customer fits, a document does not.
 pub(super) const VALUE_CHARS_MAX: usize = 2_000;
@@ -31,6 +33,9 @@ pub struct Script {
     pub agent_version: u32,
     /// BCP 47 language tag.
     pub language: String,
+    /// Other languages that the agent goes on in when the caller speaks them.
+    #[serde(default)]
+    pub languages: Vec<String>,
     /// What the model is told it is and shall do.
     pub instructions: String,
     /// What the agent says first; empty when the engine's own configuration greets.
@@ -50,12 +55,26 @@ pub struct Script {
     pub hume: HumeSettings,
     /// Settings for OpenAI Realtime.
     pub openai: OpenAiSettings,
+    /// Settings for the cascade.
+    #[serde(default)]
+    pub cascade: CascadeSettings,
     /// When a turn ends and what interrupts one.
     pub turn_taking: TurnTaking,
     /// What the model may ask for.
     pub tools: Vec<Tool>,
     /// How long things may take.
     pub limits: AgentLimits,
+}
+
+impl Script {
+    /// The language of this agent that is meant by `tag`: the same, or one whose region is the agent's choice.
+    #[must_use]
+    pub fn language_like(&self, tag: &str) -> Option<&str> {
+        let primary = |tag: &str| tag.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
+        let own = || std::iter::once(&self.language).chain(&self.languages);
+        let same = own().find(|language| language.eq_ignore_ascii_case(tag));
+        same.or_else(|| own().find(|language| primary(language) == primary(tag))).map(String::as_str)
+    }
 }
 
 mod millis {
@@ -185,6 +204,7 @@ impl Agent {
             agent: self.name.clone(),
             agent_version: 0,
             language: self.language.clone(),
+            languages: self.languages.clone(),
             instructions: fill(&self.instructions, &value),
             greeting: fill(&self.greeting, &value),
             disclosure: fill(&self.disclosure, &value),
@@ -194,6 +214,7 @@ impl Agent {
             engines: self.engines.clone(),
             hume: self.hume.clone(),
             openai: self.openai.clone(),
+            cascade: self.cascade.clone(),
             turn_taking: self.turn_taking.clone(),
             tools: self.tools.clone(),
             limits: self.limits.clone(),

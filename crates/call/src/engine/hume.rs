@@ -13,14 +13,12 @@ use wire::hume::server::{ServerMessage, UserMessage};
 use wire::hume::session::{AudioConfiguration, SessionSettings};
 use wire::hume::tool::{Tool, ToolCall, ToolError, ToolResponse, ToolType};
 
-use super::{Beginning, CutSentence, DeadIds, Event, Outbox, conversation_so_far};
+use super::{Beginning, CutSentence, DeadIds, Event, OneSocket, Outbox, SOCKET, conversation_so_far};
 use crate::agent::Script;
 use crate::audio::{mulaw, resample::Resampler, wav};
 use crate::io::LinkRequest;
 use crate::journal::{Expression, LinkCause};
 use crate::limits::{HUME_SESSION_MAX, SAMPLES_PER_MS};
-
-const CHAT: u8 = 0;
 
 /// Expressions kept per turn of the caller: the strongest of EVI's 48.
 const EXPRESSIONS_KEPT: usize = 3;
@@ -81,15 +79,17 @@ impl Hume {
     }
 
     pub(crate) fn dial(&mut self, outbox: &mut Outbox<'_>) {
-        outbox.open(CHAT, LinkRequest::Hume(Box::new(self.connect.clone())));
+        outbox.open(SOCKET, LinkRequest::Hume(Box::new(self.connect.clone())));
     }
+}
 
+impl OneSocket for Hume {
     /// Settings do not survive a session, so they are the first message of each (Hume: "Session Settings").
-    pub(crate) fn opened(&mut self, _port: u8, outbox: &mut Outbox<'_>) {
+    fn opened(&mut self, outbox: &mut Outbox<'_>) {
         send(outbox, &ClientMessage::SessionSettings(Box::new(self.settings.clone())));
     }
 
-    pub(crate) fn receive(&mut self, _port: u8, text: &str, outbox: &mut Outbox<'_>) {
+    fn receive(&mut self, text: &str, outbox: &mut Outbox<'_>) {
         let Ok(message) = ServerMessage::parse(text) else { return outbox.event(Event::Malformed) };
         match message {
             ServerMessage::ChatMetadata(metadata) => {
@@ -168,6 +168,16 @@ impl Hume {
         }
     }
 
+    /// EVI ends a chat with an `error`, then close code 1000.
+    fn closed(&self, code: Option<u16>) -> LinkCause {
+        match (&self.failed, code) {
+            (Some(failed), Some(1000)) => LinkCause::Failed { code: failed.clone() },
+            (_, code) => LinkCause::Closed { code },
+        }
+    }
+}
+
+impl Hume {
     fn caller(&mut self, message: &UserMessage, outbox: &mut Outbox<'_>) {
         // What we typed in the caller's place was recorded when the caller said it.
         if message.from_text {
@@ -177,6 +187,9 @@ impl Hume {
         let text = message.message.text().to_owned();
         if message.interim {
             return outbox.event(Event::CallerWords { text });
+        }
+        if let Some(tag) = &message.language {
+            outbox.event(Event::Language { tag: tag.clone() });
         }
         // The end of an interrupted turn may have been lost; a new turn of the caller ends it in any case.
         self.interrupted = false;
@@ -207,7 +220,7 @@ impl Hume {
         mulaw::decode_to_le_bytes(mulaw, &mut linear);
         let mut text = String::with_capacity(40 + linear.len() * 4 / 3);
         write_audio_input(&linear, &mut text);
-        outbox.text(CHAT, text);
+        outbox.text(SOCKET, text);
     }
 
     pub(crate) fn say(&mut self, text: &str, outbox: &mut Outbox<'_>) {
@@ -263,14 +276,6 @@ impl Hume {
         HUME_SESSION_MAX
     }
 
-    /// EVI ends a chat with an `error`, then close code 1000.
-    pub(crate) fn closed(&self, code: Option<u16>) -> LinkCause {
-        match (&self.failed, code) {
-            (Some(failed), Some(1000)) => LinkCause::Failed { code: failed.clone() },
-            (_, code) => LinkCause::Closed { code },
-        }
-    }
-
     /// The conversation goes on: an error before this was not the end.
     fn spoken(&mut self) {
         self.begun = true;
@@ -292,7 +297,7 @@ impl Hume {
 }
 
 fn send(outbox: &mut Outbox<'_>, message: &ClientMessage<'_>) {
-    outbox.text(CHAT, message.to_json());
+    outbox.text(SOCKET, message.to_json());
 }
 
 fn prompt(instructions: &str, so_far: Option<&str>) -> String {

@@ -16,14 +16,12 @@ use wire::openai::item::Item;
 use wire::openai::server::{ServerEvent, ServerMessage};
 use wire::openai::session::SessionUpdate;
 
-use super::{Beginning, CutSentence, DeadIds, Event, Outbox};
+use super::{Beginning, CutSentence, DeadIds, Event, OneSocket, Outbox, SOCKET};
 use crate::io::LinkRequest;
 use crate::journal::{LinkCause, Speaker};
 use crate::limits::{OPENAI_SESSION_MAX, SAMPLES_PER_MS};
 use responses::{Ask, Running};
 use session::{item, update};
-
-const SESSION: u8 = 0;
 
 /// Responses that may fail one after the other before the engine is given up.
 const FAILURES_MAX: u8 = 2;
@@ -86,13 +84,15 @@ impl OpenAi {
     }
 
     pub(crate) fn dial(&mut self, outbox: &mut Outbox<'_>) {
-        outbox.open(SESSION, LinkRequest::OpenAi);
+        outbox.open(SOCKET, LinkRequest::OpenAi);
     }
+}
 
+impl OneSocket for OpenAi {
     /// The server speaks first: `session.created`.
-    pub(crate) fn opened(&mut self, _port: u8, _outbox: &mut Outbox<'_>) {}
+    fn opened(&mut self, _outbox: &mut Outbox<'_>) {}
 
-    pub(crate) fn receive(&mut self, _port: u8, text: &str, outbox: &mut Outbox<'_>) {
+    fn receive(&mut self, text: &str, outbox: &mut Outbox<'_>) {
         let Ok(message) = ServerMessage::parse(text) else { return outbox.event(Event::Malformed) };
         match message.event {
             ServerEvent::SessionCreated(_) => {
@@ -201,6 +201,15 @@ impl OpenAi {
         }
     }
 
+    fn closed(&self, code: Option<u16>) -> LinkCause {
+        match &self.failed {
+            Some(failed) => LinkCause::Failed { code: failed.clone() },
+            None => LinkCause::Closed { code },
+        }
+    }
+}
+
+impl OpenAi {
     fn received(&mut self, item: &str, samples: u64) {
         if let Some((_, received)) = self.received.iter_mut().find(|(id, _)| id == item) {
             *received += samples;
@@ -249,7 +258,7 @@ impl OpenAi {
     pub(crate) fn hear(&mut self, mulaw: &[u8], outbox: &mut Outbox<'_>) {
         let mut text = String::with_capacity(64 + mulaw.len() * 4 / 3);
         write_append(mulaw, &mut text);
-        outbox.text(SESSION, text);
+        outbox.text(SOCKET, text);
     }
 
     pub(crate) fn say(&mut self, text: &str, outbox: &mut Outbox<'_>) {
@@ -320,17 +329,10 @@ impl OpenAi {
     pub(crate) fn session_max(&self) -> Duration {
         OPENAI_SESSION_MAX
     }
-
-    pub(crate) fn closed(&self, code: Option<u16>) -> LinkCause {
-        match &self.failed {
-            Some(failed) => LinkCause::Failed { code: failed.clone() },
-            None => LinkCause::Closed { code },
-        }
-    }
 }
 
 fn send(outbox: &mut Outbox<'_>, event: &ClientEvent<'_>) {
-    outbox.text(SESSION, event.to_json());
+    outbox.text(SOCKET, event.to_json());
 }
 
 fn is_fatal(error: &ErrorDetail) -> bool {

@@ -26,6 +26,10 @@ pub(super) struct Cover {
     tone: ComfortTone,
     /// Whether the tone runs whenever nothing else plays.
     tone_on: bool,
+    /// Since when.
+    owed_since: Option<Instant>,
+    /// Whether a line was played since the engine began to falter.
+    faltering_covered: bool,
     /// What covered the present outage so far.
     by: journal::Cover,
     /// How often an engine was taken for deaf: a noisy line may look like one, so not often.
@@ -41,8 +45,10 @@ impl Cover {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             owed: Owed::Nothing,
+            owed_since: None,
             tone: ComfortTone::new(seed),
             tone_on: false,
+            faltering_covered: false,
             by: journal::Cover::Nothing,
             deaf: 0,
             deaf_covered: false,
@@ -71,14 +77,32 @@ impl Call {
     pub(super) fn cover_outage(&mut self, now: Instant) {
         self.owed_nothing();
         self.cover.by = if self.playout.is_dry(now) { journal::Cover::Nothing } else { journal::Cover::Speech };
+        if std::mem::take(&mut self.cover.faltering_covered) {
+            // The caller was asked for patience a moment ago.
+            self.cover.by = journal::Cover::Line;
+            self.cover.tone_on = true;
+        } else if self.is_up() {
+            // What was faltering before it was lost has kept the caller waiting since then.
+            self.timers.set_if_unset(Timer::Line, self.playout.heard_out_at(now) + LINE_AFTER);
+        }
+    }
+
+    /// The engine falters: count the silence, in case somebody waits for it.
+    pub(super) fn cover_faltering(&mut self, now: Instant) {
+        self.cover.faltering_covered = false;
         if self.is_up() {
-            self.timers.set(Timer::Line, self.playout.heard_out_at(now) + LINE_AFTER);
+            // Whoever waits for an answer has waited since it was owed.
+            let dry = self.playout.is_dry(now);
+            let owed_since = self.cover.owed_since.filter(|_| dry && self.cover.owes_reply());
+            let quiet_from = owed_since.unwrap_or_else(|| self.playout.heard_out_at(now));
+            self.timers.set(Timer::Line, (quiet_from + LINE_AFTER).max(now + FRAME));
         }
     }
 
     /// An engine is back. What covered its absence, and whether the caller was asked to wait.
     pub(super) fn end_cover(&mut self) -> journal::Cover {
         self.timers.clear(Timer::Line);
+        self.cover.faltering_covered = false;
         if std::mem::take(&mut self.cover.tone_on) {
             self.playout.end_turn();
         }
@@ -86,11 +110,20 @@ impl Call {
     }
 
     pub(super) fn line_due(&mut self, now: Instant) {
-        if self.has_engine() || !self.is_up() {
+        let faltering = self.seats.faltering.is_some();
+        if self.has_engine() && !faltering || !self.is_up() {
             return;
         }
         if !self.playout.is_dry(now) {
             return self.timers.set(Timer::Line, self.playout.heard_out_at(now).max(now + FRAME) + LINE_AFTER);
+        }
+        if faltering {
+            let awaited = self.cover.owes_reply() || self.turns.arriving().is_some() || self.caller_unnoticed(now);
+            if !awaited {
+                return self.timers.set(Timer::Line, now + FRAME * 5);
+            }
+            self.cover.faltering_covered = true;
+            return self.play_line(now, Line::Hold);
         }
         self.play_line(now, Line::Hold);
         self.cover.by = journal::Cover::Line;
@@ -132,6 +165,7 @@ impl Call {
         // What is owed already is not owed later for being asked for twice.
         if self.is_up() && self.has_engine() && self.cover.owed == Owed::Nothing {
             self.cover.owed = Owed::Reply;
+            self.cover.owed_since = Some(now);
             self.timers.set(Timer::Reply, self.playout.heard_out_at(now) + FILLER_AFTER);
         }
     }

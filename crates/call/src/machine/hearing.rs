@@ -44,7 +44,11 @@ impl Call {
     /// Sends a frame of the caller up, or keeps it for the engine that is being dialled.
     pub(super) fn hear(&mut self, mulaw: &[u8]) {
         if let Some(seat) = self.seats.current.as_mut().filter(|seat| seat.ready) {
-            seat.engine.hear(mulaw, &mut Outbox { seat: seat.id, out: &mut self.out, events: &mut self.events });
+            let (seat_id, now, unplayed) = (seat.id, self.now, self.playout.unplayed(self.now));
+            seat.engine.hear(
+                mulaw,
+                &mut Outbox { seat: seat_id, now, unplayed, out: &mut self.out, events: &mut self.events },
+            );
             seat.heard_ms += mulaw.len() as u64 / SAMPLES_PER_MS;
             return;
         }
@@ -77,10 +81,22 @@ impl Call {
 
     /// Sends up what the caller said while nobody listened.
     pub(super) fn hear_kept(&mut self, now: Instant) {
-        for frame in std::mem::take(&mut self.seats.kept) {
+        let mut kept = std::mem::take(&mut self.seats.kept);
+        let backlog_max = self.seats.current.as_ref().map_or(UPWARD_KEPT_MAX, |seat| seat.engine.backlog_max());
+        let frames_max = usize::try_from(backlog_max.as_millis() / FRAME.as_millis()).unwrap_or(usize::MAX);
+        // An engine that cannot take in all of it at once is spared the pauses first, then what was said first.
+        let mut excess = kept.len().saturating_sub(frames_max);
+        kept.retain(|frame| {
+            excess == 0 || mulaw::level_dbfs(frame) >= mulaw::SILENCE_DBFS || {
+                excess -= 1;
+                false
+            }
+        });
+        kept.drain(..excess.min(kept.len()));
+        for frame in kept {
             self.hear(&frame);
         }
-        let lost_ms = std::mem::take(&mut self.seats.dropped_ms);
+        let lost_ms = std::mem::take(&mut self.seats.dropped_ms) + 20 * excess as u64;
         if lost_ms > 0 {
             self.journal(now, Kind::Gap { what: "caller audio that no engine could hear in time".to_owned(), lost_ms });
         }

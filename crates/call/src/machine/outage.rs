@@ -4,10 +4,8 @@ use std::time::Instant;
 
 use wire::openai::error::{ErrorCode, Severity};
 
-use super::seats::Seat;
 use super::{Call, Phone};
 use crate::agent::EngineKind;
-use crate::io::{LinkId, Output};
 use crate::journal::{Kind, LinkCause};
 use crate::limits::{BACK_OFF_FIRST, BACK_OFF_MAX, ENGINE_READY_WITHIN, GIVE_UP_AFTER, RESUME_WITHIN, STALLS_MAX};
 use crate::timer::Timer;
@@ -57,50 +55,51 @@ impl Call {
     /// The current engine is of no more use.
     pub(super) fn current_failed(&mut self, now: Instant, why: LinkCause) {
         let Some(seat) = self.seats.current.take() else { return };
-        self.out.push_back(Output::Close { link: LinkId { seat: seat.id, port: 0 } });
+        let (kind, ready, by_group, spent) = (seat.kind, seat.ready, seat.by_group, seat.engine.is_spent());
+        self.close_seat(now, seat);
         self.timers.clear(Timer::EngineReady);
         self.timers.clear(Timer::RollOver);
         self.timers.clear(Timer::Deaf);
         self.seats.roll_over_by = None;
-        if seat.ready {
-            return self.engine_lost(now, &seat, why);
+        if ready {
+            return self.engine_lost(now, kind, why, spent);
         }
         let permanent = is_permanent(&why);
         // The vendor does not keep the conversation, or not for us; a fresh one is told what was said.
         if let LinkCause::Status { status: status @ (400 | 404 | 409 | 410 | 422) } = why
-            && seat.by_group
+            && by_group
         {
             self.seats.chat = None;
             let (code, message) = ("resume_refused".to_owned(), format!("the vendor answered {status}"));
-            self.journal(now, Kind::EngineError { engine: seat.kind, code, message });
-            let fresh = self.dial(now, seat.kind, 1);
+            self.journal(now, Kind::EngineError { engine: kind, code, message });
+            let fresh = self.dial(now, kind, 1);
             self.seats.current = Some(fresh);
             return self.timers.set(Timer::EngineReady, now + ENGINE_READY_WITHIN);
         }
         match &mut self.seats.outage {
-            Some(outage) if outage.lost == seat.kind && !permanent && now < outage.since + RESUME_WITHIN => {
+            Some(outage) if outage.lost == kind && !permanent && now < outage.since + RESUME_WITHIN => {
                 self.back_off(now)
             }
             Some(outage) => {
-                if outage.lost == seat.kind && permanent {
+                if outage.lost == kind && permanent {
                     outage.may_redial = false;
                 }
-                self.journal(now, Kind::EngineRefused { engine: seat.kind, why });
+                self.journal(now, Kind::EngineRefused { engine: kind, why });
                 self.dial_next(now);
             }
             None => {
-                self.journal(now, Kind::EngineRefused { engine: seat.kind, why });
+                self.journal(now, Kind::EngineRefused { engine: kind, why });
                 self.dial_next(now);
             }
         }
     }
 
-    fn engine_lost(&mut self, now: Instant, seat: &Seat, why: LinkCause) {
-        if why == LinkCause::Stalled {
+    fn engine_lost(&mut self, now: Instant, lost: EngineKind, why: LinkCause, spent: bool) {
+        if spent || why == LinkCause::Stalled {
             self.seats.stalls += 1;
         }
         let may_redial = !is_permanent(&why) && self.seats.stalls < STALLS_MAX;
-        self.journal(now, Kind::EngineLost { engine: seat.kind, why });
+        self.journal(now, Kind::EngineLost { engine: lost, why });
         let missed = self.caller.is_being_written() || !self.tools.is_empty() || self.caller_unnoticed(now);
         let waited = self.cover.owes_reply() || missed;
         // What came of its turn is still played; nothing more will come.
@@ -110,16 +109,35 @@ impl Call {
         self.goodbye_lost();
         self.tools_lost(now);
         self.write_unwritten(now);
+        // An engine that has tried to get a part of itself back has had that much of its time.
+        let since = self.seats.faltering.take().unwrap_or(now);
         self.cover_outage(now);
-        self.seats.outage = Some(Outage { since: now, lost: seat.kind, attempts: 0, may_redial, missed, waited });
-        self.timers.set(Timer::Resume, now + RESUME_WITHIN);
+        self.seats.outage = Some(Outage { since, lost, attempts: 0, may_redial, missed, waited });
+        let resume_by = since + RESUME_WITHIN;
+        self.timers.set(Timer::Resume, resume_by);
+        let redial = may_redial && (now < resume_by && !spent || self.seats.waiting.is_empty());
         match self.seats.successor.take() {
             Some(successor) => {
                 self.seats.current = Some(successor);
                 self.timers.set(Timer::EngineReady, now + ENGINE_READY_WITHIN);
             }
-            None if may_redial => self.redial(now),
+            None if redial => self.redial(now),
             None => self.dial_next(now),
+        }
+    }
+
+    /// The engine has lost a part of itself and is getting it back. Whoever waits for it hears a line before long.
+    pub(super) fn engine_falters(&mut self, now: Instant) {
+        if self.seats.faltering.is_none() {
+            self.seats.faltering = Some(now);
+            self.cover_faltering(now);
+        }
+    }
+
+    /// It has it back.
+    pub(super) fn engine_steady(&mut self) {
+        if self.seats.faltering.take().is_some() {
+            self.end_cover();
         }
     }
 
@@ -160,7 +178,7 @@ impl Call {
             return self.timers.set(Timer::Resume, now + GIVE_UP_AFTER);
         }
         if let Some(seat) = self.seats.current.take() {
-            self.out.push_back(Output::Close { link: LinkId { seat: seat.id, port: 0 } });
+            self.close_seat(now, seat);
         }
         self.journal(now, Kind::EngineRefused { engine: lost, why: LinkCause::Timeout });
         self.timers.set(Timer::Resume, now + GIVE_UP_AFTER);
@@ -168,7 +186,7 @@ impl Call {
     }
 
     /// Whether the caller speaks, or has spoken, and the engine did not say that it heard.
-    fn caller_unnoticed(&self, now: Instant) -> bool {
+    pub(super) fn caller_unnoticed(&self, now: Instant) -> bool {
         match &self.phone {
             Phone::Up { upward, .. } => {
                 !upward.is_quiet(now) || upward.voiced_at().is_some_and(|at| !self.caller.noticed_since(at))

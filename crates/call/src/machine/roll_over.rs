@@ -3,9 +3,7 @@
 use std::time::Instant;
 
 use super::Call;
-use super::seats::Seat;
 use crate::engine::Event;
-use crate::io::{LinkId, Output};
 use crate::journal::{Kind, LinkCause};
 use crate::limits::{ENGINE_READY_WITHIN, ROLL_OVER_AGAIN, ROLL_OVER_LATEST, ROLL_OVER_MARGIN};
 use crate::setup::ChatRef;
@@ -64,6 +62,10 @@ impl Call {
                 | Event::SentenceEnd { .. }
                 | Event::Audio { .. }
                 | Event::TurnSent
+                | Event::WordEnds { .. }
+                | Event::Faltering
+                | Event::Steady
+                | Event::Language { .. }
                 | Event::LateAudio { .. }
                 | Event::Tool { .. }
                 | Event::Trouble { .. } => self.measured.unknown += 1,
@@ -82,15 +84,16 @@ impl Call {
 
     fn discard_successor(&mut self) {
         if let Some(seat) = self.seats.successor.take() {
-            self.close_seat(&seat);
+            self.close_seat(self.now, seat);
         }
     }
 
     fn seat_successor(&mut self, now: Instant) {
         let Some(successor) = self.seats.successor.take() else { return };
         if let Some(old) = self.seats.current.take() {
-            self.close_seat(&old);
-            self.journal(now, Kind::EngineLost { engine: old.kind, why: LinkCause::RolledOver });
+            let engine = old.kind;
+            self.close_seat(now, old);
+            self.journal(now, Kind::EngineLost { engine, why: LinkCause::RolledOver });
         }
         self.turns.break_off();
         self.playout.end_turn();
@@ -98,11 +101,9 @@ impl Call {
         let (session_max, dialled_at) = (successor.engine.session_max(), successor.dialled_at);
         self.seats.current = Some(successor);
         self.seats.roll_over_by = None;
-        self.timers.set(Timer::RollOver, dialled_at + session_max.saturating_sub(ROLL_OVER_MARGIN));
+        if let Some(session_max) = session_max {
+            self.timers.set(Timer::RollOver, dialled_at + session_max.saturating_sub(ROLL_OVER_MARGIN));
+        }
         self.rolled_over(now);
-    }
-
-    fn close_seat(&mut self, seat: &Seat) {
-        self.out.push_back(Output::Close { link: LinkId { seat: seat.id, port: 0 } });
     }
 }

@@ -16,10 +16,10 @@ use super::Call;
 use super::outage::Outage;
 use crate::agent::EngineKind;
 use crate::audio::lines::Line;
-use crate::engine::{Beginning, Engine, Event, Outbox};
-use crate::io::{LinkEvent, LinkId, Output};
+use crate::engine::{Beginning, Engine, Outbox};
+use crate::io::{LinkEvent, LinkId};
 use crate::journal::{Cover, Kind};
-use crate::limits::{ENGINE_MESSAGE_BYTES_MAX, ENGINE_READY_WITHIN, FRAME_BYTES, ROLL_OVER_MARGIN};
+use crate::limits::{ENGINE_READY_WITHIN, FRAME_BYTES, ROLL_OVER_MARGIN};
 use crate::setup::ChatRef;
 use crate::timer::Timer;
 
@@ -33,6 +33,8 @@ pub(super) struct Seats {
     count: u32,
     pub(super) chat: Option<ChatRef>,
     pub(super) outage: Option<Outage>,
+    /// Since when the current engine tries to get a part of itself back.
+    pub(super) faltering: Option<Instant>,
     /// When the current session ends at the latest, once a fresh one is wanted.
     pub(super) roll_over_by: Option<Instant>,
     /// How often the engine was given up for its silence, since it last said something.
@@ -67,6 +69,7 @@ impl Seats {
             count: 0,
             chat,
             outage: None,
+            faltering: None,
             roll_over_by: None,
             stalls: 0,
             kept: VecDeque::new(),
@@ -110,7 +113,12 @@ impl Call {
     /// Does something with the current engine, if it listens.
     pub(super) fn with_engine(&mut self, work: impl FnOnce(&mut Engine, &mut Outbox<'_>)) {
         if let Some(seat) = self.seats.current.as_mut().filter(|seat| seat.ready) {
-            work(&mut seat.engine, &mut Outbox { seat: seat.id, out: &mut self.out, events: &mut self.events });
+            let unplayed = self.playout.unplayed(self.now);
+            let (seat_id, now) = (seat.id, self.now);
+            work(
+                &mut seat.engine,
+                &mut Outbox { seat: seat_id, now, unplayed, out: &mut self.out, events: &mut self.events },
+            );
         }
     }
 
@@ -128,35 +136,28 @@ impl Call {
         let group = self.seats.chat.as_ref().filter(|chat| chat.engine == kind).map(|chat| chat.group.clone());
         let resumed = group.is_some() || self.history.iter().any(|turn| turn.engine.is_some());
         let by_group = group.is_some();
-        let mut engine =
-            Engine::new(kind, &Beginning { call: self.id, script: &self.script, history: &self.history, group });
+        let mut engine = Engine::new(
+            kind,
+            &Beginning { call: self.id, seat: id, script: &self.script, history: &self.history, group },
+        );
         self.journal(now, Kind::EngineDialled { engine: kind, attempt });
-        engine.dial(&mut Outbox { seat: id, out: &mut self.out, events: &mut self.events });
+        let unplayed = self.playout.unplayed(now);
+        engine.dial(&mut Outbox { seat: id, now, unplayed, out: &mut self.out, events: &mut self.events });
         Seat { id, kind, engine, dialled_at: now, ready: false, resumed, by_group, heard_ms: 0 }
     }
 
     /// Something happened on a link.
     pub(super) fn link_event(&mut self, now: Instant, link: LinkId, event: LinkEvent<'_>) {
         let current = self.seats.is_current(link);
+        let unplayed = self.playout.unplayed(now);
         let mut events = std::mem::take(&mut self.events);
         let Some(seat) = self.seats.seat_of(link) else {
             // A link that was given up: what still comes from it is of no interest.
             self.events = events;
             return;
         };
-        let mut outbox = Outbox { seat: seat.id, out: &mut self.out, events: &mut events };
-        match event {
-            LinkEvent::Opened => seat.engine.opened(link.port, &mut outbox),
-            LinkEvent::Text(text) if text.len() <= ENGINE_MESSAGE_BYTES_MAX => {
-                seat.engine.receive(link.port, text, &mut outbox)
-            }
-            LinkEvent::Text(_) | LinkEvent::Binary => outbox.events.push_back(Event::Malformed),
-            LinkEvent::Refused(why) => outbox.events.push_back(Event::Lost(why)),
-            LinkEvent::Lost(code) => {
-                let why = seat.engine.closed(code);
-                outbox.events.push_back(Event::Lost(why));
-            }
-        }
+        let mut outbox = Outbox { seat: seat.id, now, unplayed, out: &mut self.out, events: &mut events };
+        seat.engine.link(link.port, event, &mut outbox);
         self.events = events;
         if current { self.engine_events(now) } else { self.successor_events(now) }
     }
@@ -175,7 +176,9 @@ impl Call {
         for timer in [Timer::EngineReady, Timer::Redial, Timer::Resume] {
             self.timers.clear(timer);
         }
-        self.timers.set(Timer::RollOver, now + session_max.saturating_sub(ROLL_OVER_MARGIN));
+        if let Some(session_max) = session_max {
+            self.timers.set(Timer::RollOver, now + session_max.saturating_sub(ROLL_OVER_MARGIN));
+        }
         self.seated(now, engine, resumed);
         if !self.is_up() {
             self.timers.set_if_unset(Timer::Upward, now);
@@ -239,10 +242,40 @@ impl Call {
         }
     }
 
+    /// Closes the links of an engine that is no longer wanted.
+    pub(super) fn close_seat(&mut self, now: Instant, mut seat: Seat) {
+        let unplayed = self.playout.unplayed(now);
+        seat.engine.hang_up(&mut Outbox { seat: seat.id, now, unplayed, out: &mut self.out, events: &mut self.events });
+    }
+
+    /// Lets the engines do what is due with them.
+    pub(super) fn wake_engines(&mut self, now: Instant) {
+        let unplayed = self.playout.unplayed(now);
+        if let Some(seat) = &mut self.seats.current {
+            let (seat_id, out) = (seat.id, &mut self.out);
+            seat.engine.wake(&mut Outbox { seat: seat_id, now, unplayed, out, events: &mut self.events });
+            self.engine_events(now);
+        }
+        if let Some(seat) = &mut self.seats.successor {
+            let (seat_id, out) = (seat.id, &mut self.out);
+            seat.engine.wake(&mut Outbox { seat: seat_id, now, unplayed, out, events: &mut self.events });
+            self.successor_events(now);
+        }
+    }
+
+    /// When an engine next wants to be woken.
+    pub(super) fn engines_due(&self) -> Option<Instant> {
+        [&self.seats.current, &self.seats.successor]
+            .into_iter()
+            .flatten()
+            .filter_map(|seat| seat.engine.next_due())
+            .min()
+    }
+
     /// Closes every link.
     pub(super) fn close_links(&mut self) {
         for seat in [self.seats.current.take(), self.seats.successor.take()].into_iter().flatten() {
-            self.out.push_back(Output::Close { link: LinkId { seat: seat.id, port: 0 } });
+            self.close_seat(self.now, seat);
         }
     }
 }

@@ -142,6 +142,7 @@ impl Call {
             }
             Event::CallerText { item, text } => self.caller_text(now, &item, text),
             Event::Sentence { id, text, append, scripted } => self.sentence(&id, &text, append, scripted),
+            Event::WordEnds { id, words } => self.turns.word_ends(&id, &words),
             Event::SentenceEnd { id } => self.sentence_end(now, &id),
             Event::Audio { id, mulaw, scripted } => self.agent_audio(now, &id, &mulaw, scripted),
             Event::TurnSent => self.turn_sent(now),
@@ -152,6 +153,9 @@ impl Call {
                     self.journal(now, Kind::EngineError { engine, code, message });
                 }
             }
+            Event::Faltering => self.engine_falters(now),
+            Event::Steady => self.engine_steady(),
+            Event::Language { tag } => self.language_changed(now, tag),
             Event::Lost(why) => self.current_failed(now, why),
             Event::Malformed => self.measured.malformed += 1,
             Event::Unknown => self.measured.unknown += 1,
@@ -321,11 +325,28 @@ impl Call {
         self.goodbye_sent();
     }
 
+    fn words_to_cut(&self) -> usize {
+        self.seats.current.as_ref().map_or(1, |seat| seat.engine.words_to_cut())
+    }
+
+    /// The caller speaks another language than before. If the agent speaks it too, it does so from now on.
+    fn language_changed(&mut self, now: Instant, tag: String) {
+        let Some(language) = self.script.language_like(&tag).filter(|language| *language != self.script.language)
+        else {
+            return;
+        };
+        let language = language.to_owned();
+        self.with_engine(|engine, _| engine.speak(&language));
+        self.script.language.clone_from(&language);
+        self.journal(now, Kind::LanguageChanged { language });
+    }
+
     /// The second case of barge-in: the engine has long sent its turn, but the phone still plays it. While it is still
     /// sending, the engine itself decides what interrupts it.
     fn cut_if_unplayed(&mut self, now: Instant, text: &str) {
         let least = Duration::from_millis(u64::from(self.script.turn_taking.unplayed_ms_min));
-        if words::are_real(text) && self.turns.arriving().is_none() && self.playout.unplayed(now) > least {
+        let enough = words::count_real(text) >= self.words_to_cut();
+        if enough && self.turns.arriving().is_none() && self.playout.unplayed(now) > least {
             self.cut_off(now);
         }
     }
@@ -364,16 +385,17 @@ impl Call {
 
     fn turn_cut(&mut self, now: Instant, turn: &AgentTurn, heard: u64, cut: &mut Vec<CutSentence>) {
         let record = turn.record(heard, self.call_ms(now), true);
+        let parts = turn.heard_parts(heard, true);
         let whole: u64 = turn.sentences.iter().map(crate::turn::Sentence::samples).sum();
         let heard_samples: u64 = turn.sentences.iter().map(|sentence| sentence.heard(heard)).sum();
-        cut.extend(
-            turn.sentences
-                .iter()
-                .filter(|sentence| {
-                    sentence.purpose != Purpose::Line && (!turn.complete || sentence.heard(heard) < sentence.samples())
-                })
-                .map(|sentence| CutSentence { id: sentence.id.clone(), heard: duration(sentence.heard(heard)) }),
-        );
+        let unheard = turn.sentences.iter().zip(parts).filter(|(sentence, _)| {
+            sentence.purpose != Purpose::Line && (!turn.complete || sentence.heard(heard) < sentence.samples())
+        });
+        cut.extend(unheard.map(|(sentence, part)| CutSentence {
+            id: sentence.id.clone(),
+            heard: duration(sentence.heard(heard)),
+            heard_text: part.text.to_owned(),
+        }));
         let dropped_ms = (whole - heard_samples) / SAMPLES_PER_MS;
         self.journal(now, Kind::Interrupted { n: turn.n, heard_ms: record.heard_ms, dropped_ms });
         self.remember(now, record);

@@ -28,6 +28,7 @@ pub enum Did {
     ClosePhone,
     Open(LinkId, LinkRequest),
     Send(LinkId, String),
+    SendBinary(LinkId, Vec<u8>),
     Close(LinkId),
     Tool(String),
     Journal(Entry),
@@ -49,6 +50,8 @@ pub struct Rig {
     /// When the phone has played all frames so far, if each started as soon as it could.
     dry: Instant,
     pub finished: bool,
+    /// The link on which Deepgram tells each quarter of a second that it hears, whether or not there is anything to hear.
+    pub flux: Option<LinkId>,
 }
 
 pub fn agent(toml: &str) -> Script {
@@ -96,6 +99,7 @@ impl Rig {
             media_ms: 0,
             dry: start,
             finished: false,
+            flux: None,
         };
         rig.drain();
         rig
@@ -160,6 +164,7 @@ impl Rig {
                 Output::ClosePhone => Did::ClosePhone,
                 Output::Open { link, request } => Did::Open(link, request),
                 Output::Send { link, text } => Did::Send(link, text),
+                Output::SendBinary { link, bytes } => Did::SendBinary(link, bytes.to_vec()),
                 Output::Close { link } => Did::Close(link),
                 Output::Tool(tool) => Did::Tool(tool.id),
                 Output::Journal(entry) => Did::Journal(entry),
@@ -214,9 +219,13 @@ impl Rig {
     }
 
     fn run_audio(&mut self, ms: u64, frame: &[u8]) {
-        for _ in 0..ms / 20 {
+        for n in 0..ms / 20 {
             self.run(20);
             self.media(frame);
+            if let Some(link) = self.flux.filter(|_| n % 12 == 11) {
+                let update = r#"{"type":"TurnInfo","event":"Update","turn_index":0,"audio_window_start":0.0,"audio_window_end":0.0,"transcript":""}"#;
+                self.input(Input::Link(link, LinkEvent::Text(update)));
+            }
         }
     }
 

@@ -233,6 +233,7 @@ fn faults(theme: Theme, first: EngineKind, rng: &mut fastrand::Rng) -> (Faults, 
     match first {
         EngineKind::Hume => (Faults::scripted(script), other),
         EngineKind::OpenAi => (other, Faults::scripted(script)),
+        EngineKind::Cascade => (other.clone(), other),
     }
 }
 

@@ -66,6 +66,7 @@ impl Links {
         let kind = match request {
             LinkRequest::Hume(_) => EngineKind::Hume,
             LinkRequest::OpenAi => EngineKind::OpenAi,
+            LinkRequest::Deepgram(_) | LinkRequest::Groq(_) | LinkRequest::Cartesia => EngineKind::Cascade,
         };
         let mut up = DelayLine::new(self.ways.0.clone(), self.rng.u64(..));
         up.push(now, Up::Handshake(request));
@@ -98,6 +99,7 @@ impl Links {
                 match link.kind {
                     EngineKind::Hume => evi.disconnect(now, session),
                     EngineKind::OpenAi => openai.disconnect(now, session),
+                    EngineKind::Cascade => {}
                 }
             }
         }
@@ -117,6 +119,7 @@ impl Links {
                 due.extend(match link.kind {
                     EngineKind::Hume => evi.next_due(session),
                     EngineKind::OpenAi => openai.next_due(session),
+                    EngineKind::Cascade => None,
                 });
             }
         }
@@ -153,6 +156,10 @@ impl Link {
                 let answer = match &request {
                     LinkRequest::Hume(connect) => evi.connect(now, &connect.path_and_query(), Some("key")),
                     LinkRequest::OpenAi => openai.connect(now, "/v1/realtime?model=gpt-realtime-2.1", Some("key")),
+                    // These vendors have no account in this world.
+                    LinkRequest::Deepgram(_) | LinkRequest::Groq(_) | LinkRequest::Cartesia => {
+                        Err(Refused::Status(404))
+                    }
                 };
                 match answer {
                     Ok(accepted) => {
@@ -169,12 +176,14 @@ impl Link {
             (Up::Text(text), Some(session)) if !self.gone => match self.kind {
                 EngineKind::Hume => evi.receive(now, session, Frame::Text(text)),
                 EngineKind::OpenAi => openai.receive(now, session, &Frame::Text(text)),
+                EngineKind::Cascade => {}
             },
             (Up::Close, session) => {
                 if let Some(session) = session.filter(|_| !self.gone) {
                     match self.kind {
                         EngineKind::Hume => evi.disconnect(now, session),
                         EngineKind::OpenAi => openai.disconnect(now, session),
+                        EngineKind::Cascade => {}
                     }
                 }
                 self.gone = true;
@@ -189,6 +198,7 @@ impl Link {
             let out = match self.kind {
                 EngineKind::Hume => evi.poll(now, session),
                 EngineKind::OpenAi => openai.poll(now, session),
+                EngineKind::Cascade => None,
             };
             let Some(out) = out else { return };
             self.down.push(

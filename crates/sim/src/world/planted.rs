@@ -82,6 +82,7 @@ pub fn name(output: &Output) -> &'static str {
         Output::ClosePhone => "close phone",
         Output::Open { .. } => "open link",
         Output::Send { .. } => "send",
+        Output::SendBinary { .. } => "send binary",
         Output::Close { .. } => "close link",
         Output::Tool(_) => "tool",
         Output::Journal(_) => "journal",

@@ -49,6 +49,7 @@ pub(super) fn of_output(output: &Output) -> Option<String> {
         Output::Phone(Outbound::Media { .. } | Outbound::Mark { .. })
         | Output::Open { .. }
         | Output::Send { .. }
+        | Output::SendBinary { .. }
         | Output::Close { .. }
         | Output::Tool(_)
         | Output::Record(_)
@@ -83,6 +84,7 @@ fn of_entry(kind: &Kind) -> Option<String> {
         }
         Kind::LinePlayed { line } => format!("line    {line}"),
         Kind::Dtmf { digit } => format!("phone   key {digit}"),
+        Kind::LanguageChanged { language } => format!("phone   speaks {language}"),
         Kind::ToolCalled { name, arguments, .. } => format!("tool    {name} {arguments}"),
         Kind::ToolAnswered { ok, content, .. } => format!("tool    {} {content}", if *ok { "->" } else { "failed:" }),
         Kind::Commanded { command } => format!("command {command}"),

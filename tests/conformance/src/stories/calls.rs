@@ -111,6 +111,7 @@ pub(super) fn asked_for_an_unknown_tool(engine: EngineKind, said: &[String]) -> 
                 Output::Wait(_) | Output::Finished => return link.expect("invariant: a call dials at once"),
                 Output::Phone(_)
                 | Output::ClosePhone
+                | Output::SendBinary { .. }
                 | Output::Close { .. }
                 | Output::Tool(_)
                 | Output::Journal(_)

@@ -7,8 +7,8 @@ use wire::openai::item::Item;
 use wire::openai::response::{Response, ResponseStatus};
 use wire::openai::session::{ToolChoice, ToolChoiceMode};
 
-use super::{FAILURES_MAX, OpenAi, SESSION, code, is_fatal, send};
-use crate::engine::{Event, Outbox};
+use super::{FAILURES_MAX, OpenAi, code, is_fatal, send};
+use crate::engine::{Event, Outbox, SOCKET};
 use crate::journal::LinkCause;
 
 /// Responses that may wait for the running one.
@@ -124,7 +124,7 @@ impl OpenAi {
             None => ResponseOverrides { metadata, ..ResponseOverrides::default() },
         };
         let event = ClientEvent::ResponseCreate { response: Some(Box::new(response)) };
-        outbox.text(SESSION, ClientMessage::with_id(event, ask.name.clone()).to_json());
+        outbox.text(SOCKET, ClientMessage::with_id(event, ask.name.clone()).to_json());
         self.asked = Some(ask);
     }
 }
