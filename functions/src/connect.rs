@@ -195,6 +195,10 @@ pub(crate) async fn prepare_of(
     let offset_ms = so_far.offset_ms(store.now().as_ms());
     let mut history = so_far.history;
     history.drain(..history.len().saturating_sub(HISTORY_MAX));
+    let mut script = script;
+    if let Some(instructions) = so_far.instructions {
+        script.script.instructions = instructions;
+    }
     let setup = Setup {
         call: call.id,
         epoch,

@@ -2,7 +2,7 @@
 //!
 //! One input goes into the machine, then everything the machine says is done, in order, without waiting; then the loop
 //! waits for the next input, and whatever is queued is written meanwhile. What cannot be done (a socket that takes
-//! nothing, a tool that does not exist) becomes the next input.
+//! nothing) becomes the next input.
 //!
 //! Only the very end waits for others: the next step is in the store, or 300 ms have passed, before the phone's socket is
 //! closed, because Twilio then asks for it.
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use axum::extract::ws::{Utf8Bytes, WebSocket};
 use call::breaker::Experience;
 use call::journal::{Kind, NextStep};
-use call::{Call, Input, LinkEvent, LinkId, Output, PhoneEvent, Setup};
+use call::{Call, Input, LinkEvent, LinkId, Output, PhoneEvent, Setup, ToolRequest};
 use store::Claim;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -85,7 +85,6 @@ enum Claimed {
 enum Owed {
     PhoneLost,
     LinkLost(LinkId),
-    Tool(String, Result<String, String>),
 }
 
 /// Prepares a call and sees it through to its end, among the node's tasks.
@@ -167,7 +166,7 @@ impl Bridge {
                         self.node.tasks.spawn(socket.close(code::NORMAL, ""));
                     }
                 }
-                Output::Tool(request) => self.owed.push_back(Owed::Tool(request.id.clone(), tools::run(&request))),
+                Output::Tool(request) => self.run_tool(request),
                 Output::NextStep(step) => self.keep_step(step),
                 // The end of the loop closes it, when the step is written.
                 Output::ClosePhone => {}
@@ -213,10 +212,6 @@ impl Bridge {
         match owed {
             Owed::PhoneLost => self.handle(Input::Phone(PhoneEvent::Lost)),
             Owed::LinkLost(link) => self.handle(Input::Link(link, LinkEvent::Lost(None))),
-            Owed::Tool(id, answer) => {
-                let answer = answer.as_deref().map_err(String::as_str);
-                self.handle(Input::Tool { id: &id, answer });
-            }
         }
     }
 
@@ -230,7 +225,23 @@ impl Bridge {
             }
             Request::Claimed(ours) => self.claimed(ours),
             Request::Command(command) => self.handle(Input::Command(command)),
+            Request::Tool(id, answer) => {
+                let answer = answer.as_deref().map_err(String::as_str);
+                self.handle(Input::Tool { id: &id, answer });
+            }
         }
+    }
+
+    /// Runs a tool beside the loop. Its answer comes like any other request; one that finds the loop busy or over is
+    /// missed like one that comes too late.
+    fn run_tool(&self, request: ToolRequest) {
+        let (node, session) = (Arc::clone(&self.node), Arc::clone(&self.session));
+        let asking = async move {
+            let id = request.id.clone();
+            let answer = tools::run(node, session.key.0, request).await;
+            session.ask(Request::Tool(id, answer)).ok();
+        };
+        self.node.tasks.spawn(asking.in_current_span());
     }
 
     /// Asks the store whose epoch this is, beside the audio.

@@ -5,10 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use call::agent::PRIVATE_TOOLS_SETTING;
 use wire::signed::{SECRET_BYTES_MIN, Secrets};
 use wire::twilio::signature::Verifier;
 
 use crate::engines::{Engines, HumeAccess, OpenAiAccess};
+use crate::tools::ToolAccess;
 
 /// Calls that a node takes unless it is told otherwise: what one core bridges with room to spare.
 const CAPACITY: u32 = 500;
@@ -43,6 +45,8 @@ pub struct Config {
     pub secrets: Secrets,
     /// The engines that can be dialled, with their credentials.
     pub engines: Engines,
+    /// How the user's own tools are asked.
+    pub tools: ToolAccess,
     /// Where what cannot be stored waits.
     pub data_dir: PathBuf,
     /// How long a node that goes down lets its calls go on.
@@ -83,6 +87,7 @@ impl Config {
                 .map(|list| Verifier::new(&list.split(',').map(str::trim).collect::<Vec<_>>())),
             secrets: read.secrets(),
             engines: read.engines(),
+            tools: read.tools(),
             data_dir: read.text("DATA_DIR").unwrap_or_else(|| ".switchboard".to_owned()).into(),
             drain_within: Duration::from_secs(read.number("DRAIN_SECONDS", DRAIN_SECONDS, 0, DRAIN_SECONDS_MAX)),
             capacity: u32::try_from(read.number("CAPACITY", u64::from(CAPACITY), 1, 100_000)).unwrap_or(CAPACITY),
@@ -200,6 +205,27 @@ impl Reader<'_> {
         Secrets::parse("this one is never used").expect("invariant: longer than the shortest secret")
     }
 
+    fn tools(&mut self) -> ToolAccess {
+        let private_addresses = match self.text(PRIVATE_TOOLS_SETTING).as_deref() {
+            None => false,
+            Some("allowed") => true,
+            Some(_) => {
+                self.problem(format!(
+                    "{PRIVATE_TOOLS_SETTING} is not `allowed`; leave it out to ask tools at public https addresses only"
+                ));
+                false
+            }
+        };
+        let secret = self.text("TOOL_SECRET").and_then(|text| {
+            let secret = wire::standard_webhooks::secret(&text).ok();
+            if secret.is_none() {
+                self.problem(format!("TOOL_SECRET cannot be used; a secret has at least {SECRET_BYTES_MIN} bytes, as text or as whsec_ and Base64"));
+            }
+            secret
+        });
+        ToolAccess { secret, private_addresses }
+    }
+
     fn engines(&mut self) -> Engines {
         let hume = self.text("HUME_API_KEY").map(|key| HumeAccess {
             api_key: key.into(),
@@ -275,6 +301,8 @@ mod tests {
             ("OPENAI_BASE_URL", "http://api.example.org"),
             ("MEDIA_STREAM_URL", "ws://media.example.com"),
             ("CAPACITY", "0"),
+            ("TOOL_SECRET", "short"),
+            ("TOOL_PRIVATE_ADDRESSES", "yes"),
         ])
         .unwrap_err();
         for name in [
@@ -285,11 +313,13 @@ mod tests {
             "OPENAI_BASE_URL",
             "MEDIA_STREAM_URL",
             "CAPACITY",
+            "TOOL_SECRET",
+            "TOOL_PRIVATE_ADDRESSES",
             "PUBLIC_BASE_URL",
         ] {
             assert!(problems.iter().any(|problem| problem.starts_with(name)), "{name}: {problems:#?}");
         }
-        assert_eq!(problems.len(), 8, "{problems:#?}");
+        assert_eq!(problems.len(), 10, "{problems:#?}");
         let ConfigError(problems) = read(&[("PUBLIC_BASE_URL", "https://a.example")]).unwrap_err();
         assert!(problems.iter().any(|problem| problem.contains("HUME_API_KEY")), "{problems:?}");
     }
@@ -312,8 +342,16 @@ mod tests {
 
     #[test]
     fn secrets_do_not_print() {
-        let printed = format!("{:#?}", with(&[("OPENAI_API_KEY", "openai-key-value")]).unwrap());
-        for secret in ["hume-key-value", "openai-key-value", "auth-token-value", "the-former-one", "0123456789abcdef"] {
+        let more = [("OPENAI_API_KEY", "openai-key-value"), ("TOOL_SECRET", "tool-secret-value")];
+        let printed = format!("{:#?}", with(&more).unwrap());
+        for secret in [
+            "tool-secret-value",
+            "hume-key-value",
+            "openai-key-value",
+            "auth-token-value",
+            "the-former-one",
+            "0123456789abcdef",
+        ] {
             assert!(!printed.contains(secret), "{printed}");
         }
     }

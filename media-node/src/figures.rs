@@ -93,6 +93,8 @@ pub(crate) struct Figures {
     pub(crate) journal_dropped: Counter,
     pub(crate) recording_dropped: Counter,
     pub(crate) segments_put: Counter,
+    pub(crate) tools_asked: Counter,
+    pub(crate) tools_failed: Counter,
     refused: [Counter; EngineKind::ALL.len()],
     lost: [Counter; EngineKind::ALL.len()],
     frames_in: Counter,
@@ -132,6 +134,8 @@ impl Default for Figures {
             journal_dropped: Counter::default(),
             recording_dropped: Counter::default(),
             segments_put: Counter::default(),
+            tools_asked: Counter::default(),
+            tools_failed: Counter::default(),
             refused: Default::default(),
             lost: Default::default(),
             frames_in: Counter::default(),
@@ -258,7 +262,7 @@ impl Figures {
         out
     }
 
-    fn counters(&self) -> [(&'static str, &'static str, &Counter); 28] {
+    fn counters(&self) -> [(&'static str, &'static str, &Counter); 30] {
         [
             ("calls_prepared", "Calls prepared.", &self.calls_prepared),
             ("calls_refused", "Calls refused: full, draining, or without an engine.", &self.calls_refused),
@@ -283,6 +287,8 @@ impl Figures {
             ("journal_spooled", "Journal entries kept on disk because the store was away.", &self.journal_spooled),
             ("journal_dropped", "Journal entries that could be kept nowhere.", &self.journal_dropped),
             ("recording_dropped", "Pieces of recordings that could be kept nowhere.", &self.recording_dropped),
+            ("tools_asked", "Requests to the user's own tools.", &self.tools_asked),
+            ("tools_failed", "Those of them that had no good answer.", &self.tools_failed),
             ("segments_put", "Segments of recordings stored.", &self.segments_put),
             ("phone_frames_in", "Frames from phones.", &self.frames_in),
             ("phone_missing_ms", "Caller audio that never came.", &self.missing_in_ms),
@@ -357,6 +363,6 @@ mod tests {
         ] {
             assert!(page.lines().any(|line| line == expected), "{expected}\n{page}");
         }
-        assert_eq!(page.lines().filter(|line| line.starts_with("# TYPE")).count(), 9 + 1 + 28 + 2 + 4);
+        assert_eq!(page.lines().filter(|line| line.starts_with("# TYPE")).count(), 9 + 1 + 30 + 2 + 4);
     }
 }

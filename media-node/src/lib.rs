@@ -6,7 +6,8 @@
 //! ```text
 //!   control plane ── signed requests ──> control ─┐
 //!   Twilio ── media stream ──> stream ────────────┼──> sessions ──> bridge ──> engines (sockets to the vendors)
-//!                 └─ of another node ──> splice   │                   ├──────> journal ──> store | spool
+//!                 └─ of another node ──> splice   │                   ├──────> tools (the user's own services)
+//!                                                 │                   ├──────> journal ──> store | spool
 //!   dashboards ── live <── entries ───────────────┘                   └──────> recording ──> spool ──> store
 //! ```
 //!
@@ -39,3 +40,4 @@ mod tools;
 pub use config::{Config, ConfigError};
 pub use engines::{Engines, HumeAccess, OpenAiAccess};
 pub use node::{Node, StartError};
+pub use tools::ToolAccess;

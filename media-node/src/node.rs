@@ -26,6 +26,7 @@ use crate::room::Room;
 use crate::sessions::{Request, Sessions};
 use crate::splice::Peers;
 use crate::spool::Spool;
+use crate::tools::Tools;
 use crate::{control, heartbeat, live, status, stream};
 
 /// Beyond the drain itself, ending a call takes so long at most: a goodbye, a close, a claim.
@@ -67,6 +68,7 @@ pub(crate) struct Inner {
     pub(crate) started_at: Moment,
     pub(crate) sessions: Sessions,
     pub(crate) dialler: Dialler,
+    pub(crate) tools: Tools,
     pub(crate) journal: Arc<Journal>,
     pub(crate) recordings: Arc<Recordings>,
     pub(crate) live: Arc<Live>,
@@ -132,6 +134,7 @@ impl Node {
             started_at: store.now(),
             sessions: Sessions::new(config.capacity),
             dialler: Dialler::new(config.engines.clone())?,
+            tools: Tools::new(config.tools.clone()),
             breaker: Mutex::new(Breaker::new(config.engines.credentialed())),
             journal: Arc::new(journal),
             recordings: Arc::new(recordings),

@@ -36,6 +36,8 @@ pub(crate) enum Request {
     Claimed(bool),
     /// Somebody asks for something.
     Command(Command),
+    /// A tool has answered, or has not: by the engine's id of the request.
+    Tool(String, Result<String, String>),
 }
 
 /// One epoch of one call, seen from outside its loop.

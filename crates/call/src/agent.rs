@@ -7,9 +7,12 @@
 //!
 //! Reading files and keeping versions is left to others: here is only what an agent means.
 
+pub mod address;
 mod book;
 mod check;
 mod file;
+mod installation;
+pub(crate) mod schema;
 mod script;
 mod section;
 mod template;
@@ -21,11 +24,12 @@ use serde::{Deserialize, Serialize};
 
 pub use book::{AgentBook, BookError};
 pub use file::{AgentError, AgentProblem};
+pub use installation::{Installation, PRIVATE_TOOLS_SETTING};
 pub use script::{Script, ScriptError, ScriptProblem};
 pub use template::{BUILT_IN_VARIABLES, Place, UsedAt};
 
 /// The tools that we answer ourselves: they need no parameters in the agent's file.
-pub const BUILT_IN_TOOLS: [&str; 2] = ["hang_up", "record_booking"];
+pub const BUILT_IN_TOOLS: [&str; 3] = ["hang_up", "record_booking", "transfer_call"];
 
 /// The voice engines that this program can bridge to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -191,7 +195,7 @@ impl Default for TurnTaking {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tool {
-    /// `hang_up` and `record_booking` are our own ([`BUILT_IN_TOOLS`]) and need nothing else.
+    /// `hang_up`, `record_booking` and `transfer_call` are our own ([`BUILT_IN_TOOLS`]). Any other one has a URL.
     pub name: String,
     /// What it is for: the model chooses by this.
     #[serde(default)]
@@ -199,12 +203,32 @@ pub struct Tool {
     /// JSON Schema of the arguments, as a JSON text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<String>,
+    /// Where the node asks for it: a `POST` of JSON, signed (Standard Webhooks). None for our own tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// With whom `transfer_call` may connect the caller: what the model calls them, and their numbers (E.164).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub destinations: BTreeMap<String, String>,
     /// How long the tool may take, 500 to 20,000 ms.
     #[serde(default = "default_tool_ms")]
     pub timeout_ms: u32,
 }
 
 impl Tool {
+    /// The tool as a call has it: what the model may choose of is written out.
+    #[must_use]
+    pub(crate) fn for_call(&self) -> Self {
+        let mut tool = self.clone();
+        if self.name == "transfer_call" {
+            let whom: Vec<&String> = self.destinations.keys().collect();
+            let to =
+                serde_json::json!({ "type": "string", "enum": whom, "description": "whom to connect the caller with" });
+            let schema = serde_json::json!({ "type": "object", "properties": { "to": to }, "required": ["to"] });
+            tool.parameters = Some(schema.to_string());
+        }
+        tool
+    }
+
     /// JSON Schema of the arguments: the agent's own, else that of our built-in tool, else an object of anything.
     #[must_use]
     pub fn schema(&self) -> &str {

@@ -133,8 +133,14 @@ pub struct ToolRequest {
     pub id: String,
     /// Which tool.
     pub name: String,
-    /// Its arguments, a JSON text.
-    pub arguments: String,
+    /// The same for a request that is made again after an engine was lost: who has answered it need not do it again.
+    pub key: String,
+    /// Where it is asked.
+    pub url: String,
+    /// The agent that asks.
+    pub agent: String,
+    /// Its arguments, which fit the tool's schema.
+    pub arguments: serde_json::Map<String, serde_json::Value>,
     /// An answer after this comes too late.
     pub deadline: Instant,
 }

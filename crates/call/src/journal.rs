@@ -322,6 +322,20 @@ pub enum Kind {
         /// How long it took.
         took_ms: u64,
     },
+    /// The agent noted a booking.
+    BookingRecorded {
+        /// What was booked.
+        what: String,
+        /// Day and time, as agreed.
+        when: String,
+        /// For whom.
+        name: String,
+    },
+    /// A person replaced the instructions for the rest of the call.
+    Instructed {
+        /// All of them.
+        instructions: String,
+    },
     /// A person, or the control plane, asked for something.
     Commanded {
         /// What.

@@ -16,6 +16,8 @@ pub struct Conversation {
     pub greeted: bool,
     /// Whether the caller has heard the disclosure to its end.
     pub disclosed: bool,
+    /// What a person has put in the place of the agent's instructions.
+    pub instructions: Option<String>,
     /// When the call's first stream started, Unix milliseconds.
     pub started_at_ms: Option<u64>,
 }
@@ -55,6 +57,7 @@ impl Conversation {
                 self.chat = chat_group.clone().map(|group| ChatRef { engine: *engine, group });
             }
             Kind::DisclosureHeard { .. } => self.disclosed = true,
+            Kind::Instructed { instructions } => self.instructions = Some(instructions.clone()),
             Kind::Turn(turn) => {
                 turns.insert(turn.n, turn.clone());
             }
@@ -90,6 +93,7 @@ impl Conversation {
             | Kind::Dtmf { .. }
             | Kind::ToolCalled { .. }
             | Kind::ToolAnswered { .. }
+            | Kind::BookingRecorded { .. }
             | Kind::Commanded { .. }
             | Kind::NextStep { .. }
             | Kind::Measured(_)

@@ -226,7 +226,8 @@ fn values_out_of_range_say_what_is_allowed() {
 #[test]
 fn a_tool_of_ones_own_needs_a_description_and_a_schema() {
     let tool = |parameters: &str| {
-        problem(&format!("[[tools]]\nname = 'find'\ndescription = 'Finds.'\nparameters = '''{parameters}'''"))
+        let url = "url = 'https://tools.example.com/find'";
+        problem(&format!("[[tools]]\nname = 'find'\n{url}\ndescription = 'Finds.'\nparameters = '''{parameters}'''"))
     };
     for (parameters, expected) in [
         ("{", "is not JSON"),
@@ -241,12 +242,41 @@ fn a_tool_of_ones_own_needs_a_description_and_a_schema() {
         assert!(found.starts_with(&format!("tools[1].parameters: {expected}")), "{parameters}: {found}");
     }
     assert!(
-        problem("[[tools]]\nname = 'find'\nparameters = '{\"type\": \"object\"}'").contains("description: is empty")
+        problem("[[tools]]\nname = 'find'\nurl = 'https://tools.example.com/'\nparameters = '{\"type\": \"object\"}'")
+            .contains("description: is empty")
     );
     assert!(problem("[[tools]]\nname = 'find'").contains("use a built-in: allowed are hang_up, record_booking"));
-    let right =
-        format!("{LEAST}[[tools]]\nname = 'find'\ndescription = 'Finds.'\nparameters = '{{\"type\": \"object\"}}'");
+    let tool = "[[tools]]\nname = 'find'\ndescription = 'Finds.'\nparameters = '{\"type\": \"object\"}'\n";
+    assert!(problem(tool).starts_with("tools[1].url: is missing"), "{}", problem(tool));
+    let with = |url: &str| format!("{tool}url = '{url}'\n");
+    assert!(problem(&with("tools.example.com")).contains("tools[1].url: does not begin with https://"));
+    assert!(problem("[[tools]]\nname = 'hang_up'\nurl = 'https://tools.example.com/'").contains("our own tool"));
+    let right = format!("{LEAST}{}", with("https://tools.example.com/find"));
     assert_eq!(Agent::parse("test", &right).unwrap().tools[0].timeout_ms, 5_000);
+}
+
+#[test]
+fn a_transfer_needs_to_be_told_with_whom() {
+    let tool = |destinations: &str| format!("[[tools]]\nname = 'transfer_call'\n{destinations}");
+    assert!(problem(&tool("")).starts_with("tools[1].destinations: is missing"));
+    assert!(problem(&tool("destinations = { office = '555' }")).contains("destinations.office: `555` is not an E.164"));
+    assert!(problem(&tool("destinations = { 'The Office' = '+12025550123' }")).contains("is not a name"));
+    let of_another = "[[tools]]\nname = 'hang_up'\ndestinations = { office = '+12025550123' }";
+    assert!(problem(of_another).contains("belongs to `transfer_call` alone"));
+    let agent =
+        Agent::parse("test", &format!("{LEAST}{}", tool("destinations = { office = '+12025550123' }"))).unwrap();
+    let script = agent.script(&Default::default()).unwrap();
+    assert!(script.tools[0].schema().contains(r#""enum":["office"]"#), "{}", script.tools[0].schema());
+}
+
+#[test]
+fn an_agent_that_is_written_down_is_read_again_as_it_was() {
+    let text = format!(
+        "{LEAST}numbers = ['+12025550123']\nlead_ms = 120\n[variables]\n[openai]\nspeed = 1.1\n[[tools]]\nname = 'transfer_call'\n\
+         [tools.destinations]\noffice = '+12025550123'\n[[tools]]\nname = 'hang_up'\n"
+    );
+    let agent = Agent::parse("test", &text).unwrap();
+    assert_eq!(Agent::parse("test", &agent.to_toml()).unwrap(), agent, "{}", agent.to_toml());
 }
 
 #[test]

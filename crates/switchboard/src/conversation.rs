@@ -130,6 +130,9 @@ impl<'s> Live<'s> {
             Kind::ToolCalled { name, arguments, .. } => {
                 self.aside(entry.at_ms, Style::Agent, "tool", &format!("{name} {arguments}"));
             }
+            Kind::BookingRecorded { what, when, name } => {
+                self.aside(entry.at_ms, Style::Good, "booked", &format!("{what}, {when}, for {name}"));
+            }
             Kind::LinePlayed { line } => {
                 self.aside(
                     entry.at_ms,
@@ -148,6 +151,7 @@ impl<'s> Live<'s> {
             | Kind::DisclosureHeard { .. }
             | Kind::Interrupted { .. }
             | Kind::ToolAnswered { .. }
+            | Kind::Instructed { .. }
             | Kind::Commanded { .. }
             | Kind::NextStep { .. }
             | Kind::Measured(_)
@@ -337,6 +341,8 @@ fn event(entry: &Entry) -> Option<String> {
         }
         Kind::ToolCalled { name, arguments, .. } => Some(format!("tool {name} {arguments}")),
         Kind::ToolAnswered { ok: false, content, .. } => Some(format!("the tool failed: {content}")),
+        Kind::BookingRecorded { what, when, name } => Some(format!("booked: {what}, {when}, for {name}")),
+        Kind::Instructed { .. } => Some("a person gives the agent other instructions".to_owned()),
         Kind::LinePlayed { line } => Some(format!("our own line \u{201c}{line}\u{201d}")),
         Kind::Dtmf { digit } => Some(format!("key {digit}")),
         Kind::Gap { what, lost_ms } => Some(format!("missing from the record: {what}, {}", ms(*lost_ms))),

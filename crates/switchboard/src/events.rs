@@ -194,6 +194,8 @@ fn told(entry: &Entry, words: bool) -> Option<(Style, &'static str, String)> {
             let how = if *ok { "done" } else { "failed" };
             Some((if *ok { Style::Agent } else { Style::Warn }, "tool", format!("{how} after {}", ms(*took_ms))))
         }
+        Kind::BookingRecorded { .. } => Some((Style::Good, "booked", "a booking was recorded".to_owned())),
+        Kind::Instructed { .. } => Some((Style::Agent, "steered", "with other instructions".to_owned())),
         Kind::Gap { what, lost_ms } => Some((Style::Warn, "gap", format!("{what}, {}", ms(*lost_ms)))),
         Kind::Prepared { .. }
         | Kind::StreamStarted { .. }

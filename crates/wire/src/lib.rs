@@ -21,6 +21,7 @@ pub mod hume;
 pub mod openai;
 pub mod pii;
 pub mod signed;
+pub mod standard_webhooks;
 pub mod token;
 pub mod twilio;
 

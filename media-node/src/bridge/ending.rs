@@ -60,7 +60,7 @@ impl Bridge {
                 match inbox.recv().await {
                     Some(Request::Claimed(true)) => self.claim = Claimed::Ours,
                     Some(Request::Claimed(false)) => self.claim = Claimed::Others,
-                    Some(Request::Join(..) | Request::Command(_)) => {}
+                    Some(Request::Join(..) | Request::Command(_) | Request::Tool(..)) => {}
                     None => break,
                 }
             }

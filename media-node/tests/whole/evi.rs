@@ -1,7 +1,8 @@
 //! An EVI of a few lines.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -25,6 +26,10 @@ pub(crate) struct EviCounts {
     pub(crate) closed: AtomicU64,
     /// When not zero, handshakes are answered with this status.
     pub(crate) refuse: AtomicU64,
+    /// Tools that it wants, one with each frame that it hears, by the tool's name.
+    wants: Mutex<VecDeque<String>>,
+    /// All that it was told, but audio.
+    told: Mutex<Vec<serde_json::Value>>,
 }
 
 impl EviCounts {
@@ -41,6 +46,17 @@ impl Evi {
         let router = Router::new().route("/v0/evi/chat", get(chat)).with_state(Arc::clone(&counts));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { port, counts }
+    }
+
+    /// Has it ask for these tools, without arguments, as soon as it hears the caller.
+    pub(crate) fn ask_for(&self, tools: &[&str]) {
+        self.counts.wants.lock().unwrap().extend(tools.iter().map(|&tool| tool.to_owned()));
+    }
+
+    /// What it was told so far, of the types that begin like this.
+    pub(crate) fn told(&self, kind: &str) -> Vec<serde_json::Value> {
+        let told = self.counts.told.lock().unwrap();
+        told.iter().filter(|message| message["type"].as_str().unwrap().starts_with(kind)).cloned().collect()
     }
 }
 
@@ -70,8 +86,19 @@ async fn talk(mut socket: WebSocket, counts: &EviCounts) {
     while let Some(Ok(message)) = socket.recv().await {
         let Message::Text(text) = message else { continue };
         let message: serde_json::Value = serde_json::from_str(&text).unwrap();
+        if message["type"] != "audio_input" {
+            counts.told.lock().unwrap().push(message.clone());
+        }
         match message["type"].as_str().unwrap() {
-            "audio_input" => drop(counts.frames.fetch_add(1, Ordering::SeqCst)),
+            "audio_input" => {
+                counts.frames.fetch_add(1, Ordering::SeqCst);
+                let wanted = counts.wants.lock().unwrap().pop_front();
+                if let Some(name) = wanted {
+                    let wish = serde_json::json!({"type": "tool_call", "tool_call_id": name, "name": name, "parameters": "{}",
+                        "tool_type": "function", "response_required": true});
+                    socket.send(Message::text(wish.to_string())).await.ok();
+                }
+            }
             "assistant_input" => {
                 said += 1;
                 let id = format!("a-{said}");

@@ -9,3 +9,4 @@ mod log;
 mod record;
 mod stream;
 mod support;
+mod tools;

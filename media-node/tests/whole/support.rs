@@ -91,6 +91,7 @@ impl World {
                 }),
                 openai: None,
             },
+            tools: media_node::ToolAccess::default(),
             data_dir: self.data_dir(),
             drain_within: Duration::from_secs(5),
             capacity: 100,

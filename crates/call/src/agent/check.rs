@@ -7,18 +7,16 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use serde_json::Value;
-
 use super::script::{self, INSTRUCTIONS_CHARS_MAX, SPOKEN_CHARS_MAX};
 use super::template::{self, BUILT_IN_VARIABLES, Place};
-use super::{Agent, AgentProblem, BUILT_IN_TOOLS, Tool};
+use super::{Agent, AgentProblem, BUILT_IN_TOOLS, Tool, address, schema};
 
 /// The most numbers one agent answers: a company's block; more belongs to the default agent.
 const NUMBERS_MAX: usize = 100;
 /// The most tools: models choose badly among more, and each costs tokens at every turn.
 const TOOLS_MAX: usize = 20;
-/// The longest JSON Schema of a tool's arguments, in bytes.
-const PARAMETERS_BYTES_MAX: usize = 8_192;
+/// The most numbers that a caller can be connected with.
+const DESTINATIONS_MAX: usize = 20;
 /// The longest description of a tool, in characters.
 const DESCRIPTION_CHARS_MAX: usize = 1_000;
 /// The most variables with a default.
@@ -190,6 +188,7 @@ fn check_tool(path: &str, tool: &Tool, found: &mut Found) {
             format!("has {chars} characters; at most {DESCRIPTION_CHARS_MAX} are allowed"),
         );
     }
+    check_place(path, tool, built_in, found);
     let key = format!("{path}.parameters");
     match (&tool.parameters, built_in) {
         (None, true) => {}
@@ -207,46 +206,50 @@ fn check_tool(path: &str, tool: &Tool, found: &mut Found) {
             if tool.description.trim().is_empty() {
                 found.add(&format!("{path}.description"), "is empty: the model chooses the tool by it".to_owned());
             }
-            if let Err(message) = check_parameters(parameters) {
+            if let Err(message) = schema::check(parameters) {
                 found.add(&key, message);
             }
         }
     }
 }
 
-/// Whether the text is a JSON Schema of an object, as far as every engine relies on it.
-fn check_parameters(text: &str) -> Result<(), String> {
-    const EXAMPLE: &str = r#"as in {"type": "object", "properties": {"day": {"type": "string"}}, "required": ["day"]}"#;
-    if text.len() > PARAMETERS_BYTES_MAX {
-        return Err(format!("has {} bytes; at most {PARAMETERS_BYTES_MAX} are allowed", text.len()));
-    }
-    let schema: Value = serde_json::from_str(text).map_err(|error| format!("is not JSON: {error}"))?;
-    if schema.get("type").and_then(Value::as_str) != Some("object") {
-        return Err(format!("is not a JSON Schema of an object, {EXAMPLE}"));
-    }
-    let empty = serde_json::Map::new();
-    let properties = match schema.get("properties") {
-        None => &empty,
-        Some(Value::Object(properties)) => properties,
-        Some(_) => return Err(format!("`properties` is not an object, {EXAMPLE}")),
-    };
-    for (name, property) in properties {
-        if !property.is_object() {
-            return Err(format!("property `{name}` is not a schema, {EXAMPLE}"));
+/// Where the tool leads: a URL of the user's, or somebody's telephone.
+fn check_place(path: &str, tool: &Tool, built_in: bool, found: &mut Found) {
+    let (key, name) = (format!("{path}.url"), tool.name.as_str());
+    match &tool.url {
+        Some(_) if built_in => found.add(&key, format!("`{name}` is our own tool and is asked nowhere: leave it out")),
+        Some(url) => {
+            if let Err(what) = address::read(url) {
+                found.add(&key, format!("{what}; write where the tool is asked, as in https://tools.example.com/find"));
+            }
+        }
+        None if built_in || tool.parameters.is_none() => {}
+        None => {
+            found.add(&key, "is missing: say where the tool is asked, as in https://tools.example.com/find".to_owned())
         }
     }
-    let required = match schema.get("required") {
-        None => return Ok(()),
-        Some(Value::Array(required)) => required,
-        Some(_) => return Err(format!("`required` is not a list of names, {EXAMPLE}")),
-    };
-    for name in required {
-        let Some(name) = name.as_str() else { return Err(format!("`required` is not a list of names, {EXAMPLE}")) };
-        if !properties.contains_key(name) {
-            return Err(format!("`required` names `{name}`, which is not among the properties"));
+    let key = format!("{path}.destinations");
+    let transfers = name == "transfer_call";
+    if transfers && tool.destinations.is_empty() {
+        found.add(
+            &key,
+            "is missing: say with whom a caller may be connected, as in office = \"+12025550123\"".to_owned(),
+        );
+    } else if !transfers && !tool.destinations.is_empty() {
+        found.add(&key, "belongs to `transfer_call` alone".to_owned());
+    }
+    if tool.destinations.len() > DESTINATIONS_MAX {
+        found.add(&key, format!("{} destinations; at most {DESTINATIONS_MAX} are allowed", tool.destinations.len()));
+    }
+    for (whom, number) in &tool.destinations {
+        let key = format!("{key}.{whom}");
+        if !template::is_name(whom) {
+            found.add(&key, "is not a name: lower-case letters, digits and `_`, beginning with a letter".to_owned());
+        }
+        if !is_e164(number) {
+            found.add(&key, format!("`{}` is not an E.164 number, as in +12025550123", number.escape_debug()));
         }
     }
-    Ok(())
 }
 
 /// The problems found so far.

@@ -102,6 +102,16 @@ impl Agent {
     }
 }
 
+impl Agent {
+    /// The text of `<name>.toml` that says this agent. Comments of a file that it was once read from are not in it.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut table = toml::Table::try_from(self).expect("invariant: texts, numbers and lists are always TOML");
+        table.remove("name");
+        table.to_string()
+    }
+}
+
 impl<'i> Reader<'i> {
     fn agent(&mut self, name: &str, document: DeTable<'i>) -> Agent {
         let mut used_at = UsedAt::default();
@@ -171,10 +181,14 @@ impl<'i> Section<'_, 'i> {
     }
 
     fn variables(&mut self) -> BTreeMap<String, String> {
+        self.section("variables").map(Section::named_texts).unwrap_or_default()
+    }
+
+    /// A table whose names are the file's own, each with a text.
+    fn named_texts(self) -> BTreeMap<String, String> {
         let mut values = BTreeMap::new();
-        let Some(section) = self.section("variables") else { return values };
-        for (name, value) in section.table {
-            let path = format!("variables.{}", name.get_ref());
+        for (name, value) in self.table {
+            let path = format!("{}.{}", self.path, name.get_ref());
             let line = self.reader.line(name.span().start);
             self.reader.lines.insert(path.clone(), line);
             match value.get_ref().as_str() {
@@ -251,6 +265,8 @@ impl<'i> Section<'_, 'i> {
                 name: section.required_text("name"),
                 description: section.text("description").unwrap_or_default(),
                 parameters: section.text("parameters"),
+                url: section.text("url"),
+                destinations: section.section("destinations").map(Section::named_texts).unwrap_or_default(),
                 timeout_ms: section.whole("timeout_ms").unwrap_or_else(super::default_tool_ms),
             };
             section.no_others();

@@ -195,7 +195,7 @@ impl Agent {
             hume: self.hume.clone(),
             openai: self.openai.clone(),
             turn_taking: self.turn_taking.clone(),
-            tools: self.tools.clone(),
+            tools: self.tools.iter().map(Tool::for_call).collect(),
             limits: self.limits.clone(),
         };
         problems.extend(script.text_problems());

@@ -97,11 +97,15 @@ impl Call {
                 }
             }
             Command::Say { text } => {
+                // The oldest is the least worth hearing.
+                if self.ending.say_later.len() == SAY_LATER_MAX {
+                    self.ending.say_later.pop_front();
+                }
                 self.ending.say_later.push_back(text);
-                self.ending.say_later.truncate(SAY_LATER_MAX);
                 self.say_what_waits(now);
             }
             Command::Instruct { instructions } => {
+                self.journal(now, Kind::Instructed { instructions: instructions.clone() });
                 self.with_engine(|engine, outbox| engine.instruct(&instructions, outbox));
                 self.script.instructions = instructions;
             }

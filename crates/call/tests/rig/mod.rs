@@ -48,6 +48,8 @@ pub struct Rig {
     media_ms: u64,
     /// When the phone has played all frames so far, if each started as soon as it could.
     dry: Instant,
+    /// The keys of the tools that were asked for.
+    pub keys: Vec<String>,
     pub finished: bool,
 }
 
@@ -59,7 +61,7 @@ pub const PLAIN: &str = r#"
 engines = ["hume", "openai"]
 instructions = "Answer the phone."
 greeting = "Hello, this is Riverside Dental. How can I help?"
-tools = [{ name = "hang_up", description = "Ends the call." }, { name = "look_up", description = "Looks up.", parameters = '{"type":"object","properties":{}}', timeout_ms = 2000 }]
+tools = [{ name = "hang_up", description = "Ends the call." }, { name = "look_up", description = "Looks up.", parameters = '{"type":"object","properties":{}}', url = "https://tools.example.com/look_up", timeout_ms = 2000 }]
 "#;
 
 pub fn setup(script: Script, engines: &[EngineKind]) -> Setup {
@@ -95,6 +97,7 @@ impl Rig {
             marks: Vec::new(),
             media_ms: 0,
             dry: start,
+            keys: Vec::new(),
             finished: false,
         };
         rig.drain();
@@ -161,7 +164,10 @@ impl Rig {
                 Output::Open { link, request } => Did::Open(link, request),
                 Output::Send { link, text } => Did::Send(link, text),
                 Output::Close { link } => Did::Close(link),
-                Output::Tool(tool) => Did::Tool(tool.id),
+                Output::Tool(tool) => {
+                    self.keys.push(tool.key);
+                    Did::Tool(tool.id)
+                }
                 Output::Journal(entry) => Did::Journal(entry),
                 Output::Record(recorded) => Did::Record(recorded.track, recorded.at_ms, recorded.audio.to_vec()),
                 Output::NextStep(step) => Did::NextStep(step),

@@ -343,7 +343,7 @@ impl Assistant {
             Some(Place::Clinic) => "ride to the clinic",
             Some(Place::Station) => "ride to the train station",
         };
-        let arguments = json!({ "name": self.booking.name, "service": service, "day": day, "time": time });
+        let arguments = json!({ "name": self.booking.name, "what": service, "when": format!("{day} {time}") });
         Reply { sentences: Vec::new(), tool: Some(ToolCall { name: "record_booking", arguments }) }
     }
 

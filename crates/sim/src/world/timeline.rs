@@ -91,6 +91,8 @@ fn of_entry(kind: &Kind) -> Option<String> {
         Kind::Prepared { .. }
         | Kind::StreamStarted { .. }
         | Kind::EngineError { .. }
+        | Kind::BookingRecorded { .. }
+        | Kind::Instructed { .. }
         | Kind::NextStep { .. }
         | Kind::Measured(_) => return None,
     })

@@ -148,7 +148,14 @@ pub(crate) fn fact(status: Status, seconds: u64) -> store::StatusFact {
 }
 
 fn script() -> CallScript {
-    let tool = Tool { name: "hang_up".into(), description: String::new(), parameters: None, timeout_ms: 5_000 };
+    let tool = Tool {
+        name: "hang_up".into(),
+        description: String::new(),
+        parameters: None,
+        url: None,
+        destinations: BTreeMap::new(),
+        timeout_ms: 5_000,
+    };
     let script = Script {
         agent: "receptionist".into(),
         agent_version: 3,

@@ -44,6 +44,6 @@ impl Reply {
 pub struct ToolCall {
     /// `record_booking` or `hang_up`.
     pub name: &'static str,
-    /// A JSON object: for `record_booking` `name`, `service`, `day`, `time`; for `hang_up` `reason`.
+    /// A JSON object: for `record_booking` `what`, `when`, `name`; for `hang_up` `reason`.
     pub arguments: Value,
 }

@@ -31,7 +31,7 @@ fn a_receptionist_books_an_appointment() {
             ("My name is Alex Morgan.", "So that is Thursday at three. Is that right?"),
             (
                 "Yes, that's right.",
-                r#"[record_booking {"day":"Thursday","name":"Alex Morgan","service":"appointment","time":"15:00"}]"#,
+                r#"[record_booking {"name":"Alex Morgan","what":"appointment","when":"Thursday 15:00"}]"#,
             ),
         ],
     );
@@ -86,7 +86,7 @@ fn a_ride_is_booked_with_its_place() {
             ("It's Jamie Rivera.", "A ride to the train station. So that is Tuesday at ten. Is that right?"),
             (
                 "Yes, please.",
-                r#"[record_booking {"day":"Tuesday","name":"Jamie Rivera","service":"ride to the train station","time":"10:00"}]"#,
+                r#"[record_booking {"name":"Jamie Rivera","what":"ride to the train station","when":"Tuesday 10:00"}]"#,
             ),
         ],
     );
