@@ -1,15 +1,22 @@
 //! `/v1/agents`, `/v1/engines`, `/v1/nodes`, `/v1/work`: what there is to work with, and what did not work.
+//!
+//! An agent is saved whole, as a new version, and only if nothing is wrong with it: not as such, not in this
+//! installation (credentials, addresses of tools, numbers that may be called), not beside the other agents.
 
 use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::Path;
-use call::agent::{Agent, EngineKind};
+use call::agent::offer::{Offer, RANGES, Range};
+use call::agent::{Agent, AgentProblem, EngineKind};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use store::{Node, WorkItem};
 
-use crate::door::{Admin, Api, Viewer};
-use crate::problem::Problem;
+use crate::agents::SaveError;
+use crate::door::{Admin, Api, Content, Operator, Viewer};
+use crate::problem::{FieldError, Problem};
+use crate::state::ApiInner;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct AgentsShown {
@@ -17,7 +24,7 @@ pub(crate) struct AgentsShown {
 }
 
 #[derive(Debug, Serialize)]
-struct AgentShown {
+pub(crate) struct AgentShown {
     version: u32,
     #[serde(flatten)]
     agent: Agent,
@@ -29,33 +36,129 @@ pub(crate) async fn agents(api: Api<Viewer>) -> Result<Json<AgentsShown>, Proble
     Ok(Json(AgentsShown { agents: book.agents.iter().map(shown).collect() }))
 }
 
-pub(crate) async fn agent(api: Api<Viewer>, Path(name): Path<String>) -> Result<Json<serde_json::Value>, Problem> {
+pub(crate) async fn agent(api: Api<Viewer>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
     let book = api.agents.book().await?;
     let agent = book.agents.named(&name).ok_or_else(|| Problem::not_found("an agent of this name"))?;
     let shown = AgentShown { version: book.version(&name), agent: agent.clone() };
     serde_json::to_value(shown).map(Json).map_err(Problem::internal)
 }
 
+/// What is wrong with an agent.
+#[derive(Debug, Serialize)]
+pub(crate) struct ProblemsShown {
+    problems: Vec<AgentProblem>,
+}
+
+pub(crate) async fn validate(
+    api: Api<Operator>,
+    Content(body): Content<Map<String, Value>>,
+) -> Result<Json<ProblemsShown>, Problem> {
+    let name = body.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (agent, _) = draft(&name, body)?;
+    Ok(Json(ProblemsShown { problems: api.agent_problems(&agent).await? }))
+}
+
+pub(crate) async fn save(
+    api: Api<Admin>,
+    Path(name): Path<String>,
+    Content(body): Content<Map<String, Value>>,
+) -> Result<Json<AgentShown>, Problem> {
+    let (agent, of_version) = draft(&name, body)?;
+    let problems = api.agent_problems(&agent).await?;
+    if !problems.is_empty() {
+        let errors = problems.into_iter().map(|problem| FieldError { name: problem.key, detail: problem.message });
+        return Err(Problem::all_invalid(errors.collect()));
+    }
+    let latest = api.agents.book().await?.version(&name);
+    if of_version.is_some_and(|version| version != latest) {
+        return Err(Problem::conflict(format!(
+            "the agent was changed meanwhile: its version is {latest}; read it again"
+        )));
+    }
+    let version = match api.agents.save(&agent, &api.store).await {
+        Ok(version) => version,
+        Err(SaveError::BuiltIn) => {
+            return Err(Problem::conflict(
+                "the agents are those of the program; make a directory `agents` with their files, and start again",
+            ));
+        }
+        Err(SaveError::Store(error)) => return Err(error.into()),
+        Err(error @ SaveError::File { .. }) => {
+            return Err(Problem::unavailable("the agent's file cannot be written; look at the directory", error));
+        }
+    };
+    tracing::info!(agent = name, version, user = api.person.name, "a person saves an agent");
+    Ok(Json(AgentShown { version, agent }))
+}
+
+/// The agent in a body, and the version that it was made from. The path names it.
+fn draft(name: &str, mut body: Map<String, Value>) -> Result<(Agent, Option<u32>), Problem> {
+    if body.get("name").is_some_and(|given| given.as_str() != Some(name)) {
+        return Err(Problem::invalid("name", format!("it is not `{}`, which the address names", name.escape_debug())));
+    }
+    let version = match body.remove("version") {
+        None => None,
+        Some(version) => {
+            let version = version.as_u64().and_then(|version| u32::try_from(version).ok());
+            Some(
+                version
+                    .ok_or_else(|| Problem::invalid("version", "it is not the version of an agent that was read"))?,
+            )
+        }
+    };
+    body.insert("name".to_owned(), name.into());
+    let agent = serde_json::from_value(Value::Object(body));
+    Ok((agent.map_err(|error| Problem::invalid("body", error.to_string()))?, version))
+}
+
+impl ApiInner {
+    /// Everything that keeps an agent from being saved here.
+    async fn agent_problems(&self, agent: &Agent) -> Result<Vec<AgentProblem>, Problem> {
+        let mut problems = self.agents.problems_of(agent).await?;
+        for (n, tool) in agent.tools.iter().enumerate() {
+            for (whom, number) in &tool.destinations {
+                // A number that is none was found before.
+                if let Err(error) = self.guard.check(number)
+                    && error.is_policy()
+                {
+                    let key = format!("tools[{}].destinations.{whom}", n + 1);
+                    problems.push(AgentProblem { line: None, key, message: error.to_string() });
+                }
+            }
+        }
+        Ok(problems)
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub(crate) struct EnginesShown {
     engines: Vec<EngineShown>,
+    /// What the numbers of an agent may be.
+    ranges: [Range; RANGES.len()],
 }
 
 #[derive(Debug, Serialize)]
 struct EngineShown {
     name: EngineKind,
+    /// Whether there are credentials for it; null where only the nodes know.
+    credentials: Option<bool>,
     /// The agents that try it, in whatever place.
     agents: Vec<String>,
+    #[serde(flatten)]
+    offer: Offer,
 }
 
-/// Which engines have credentials and answer is known to the nodes alone: see `/status` there.
+/// Whether an engine answers is known to the nodes alone: see `/status` there.
 pub(crate) async fn engines(api: Api<Viewer>) -> Result<Json<EnginesShown>, Problem> {
     let book = api.agents.book().await?;
+    let installation = api.agents.installation();
     let engines = EngineKind::ALL.into_iter().map(|name| {
         let agents = book.agents.iter().filter(|agent| agent.engines.contains(&name));
-        EngineShown { name, agents: agents.map(|agent| agent.name.clone()).collect() }
+        let agents = agents.map(|agent| agent.name.clone()).collect();
+        let credentials = installation.engines.as_ref().map(|engines| engines.contains(&name));
+        EngineShown { name, credentials, agents, offer: name.offer() }
     });
-    Ok(Json(EnginesShown { engines: engines.collect() }))
+    Ok(Json(EnginesShown { engines: engines.collect(), ranges: RANGES }))
 }
 
 #[derive(Debug, Serialize)]

@@ -8,6 +8,7 @@ mod tell;
 
 use std::time::Duration;
 
+use call::agent::{EngineKind, Installation, PRIVATE_TOOLS_SETTING};
 use clients::{BaseUrl, Credentials, SetupError, Twilio};
 use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret, SecretString};
@@ -120,6 +121,8 @@ pub struct ApiConfig {
     pub call_max: Duration,
     /// `TIME_ZONE`: what a day is in a list's filters.
     pub time_zone: TimeZone,
+    /// `ENGINES` (those that the nodes have credentials for) and `TOOL_PRIVATE_ADDRESSES`: what an agent may count on.
+    pub installation: Installation,
     /// Whether Twilio is simulated.
     pub simulated: bool,
     /// More pages whose cookies count, such as `http://localhost:8080`.
@@ -250,6 +253,7 @@ impl ApiConfig {
         let calls_max = lookup.number("MAX_CALLS", 100, 1..=100_000);
         let per_second = lookup.number("CALLS_PER_SECOND", 1, 1..=1_000);
         let (call_max, time_zone) = (call_max(lookup), time_zone(lookup));
+        let installation = installation(lookup);
         let in_lambda = lookup.optional("AWS_LAMBDA_FUNCTION_NAME").is_some();
         lookup.finish(|| {
             let (stream_secrets, session_keys) = secrets?;
@@ -265,6 +269,7 @@ impl ApiConfig {
                 calls_per_second: u32::try_from(per_second).unwrap_or(1),
                 call_max,
                 time_zone: time_zone?,
+                installation,
                 simulated: false,
                 local_origins: Vec::new(),
                 part_bytes_max: in_lambda.then_some(LAMBDA_PART_BYTES_MAX),
@@ -377,6 +382,33 @@ fn guard(lookup: &mut Lookup<'_>, our_number: &str) -> Option<Guard> {
             None
         }
     }
+}
+
+fn installation(lookup: &mut Lookup<'_>) -> Installation {
+    let engines = lookup.optional("ENGINES").map(|list| {
+        let mut engines = Vec::new();
+        for name in split(&list) {
+            match EngineKind::named(&name) {
+                Some(engine) => engines.push(engine),
+                None => {
+                    let known = EngineKind::ALL.map(EngineKind::as_str).join(",");
+                    let remedy = format!("list those that the nodes have credentials for, of {known}; or leave it out");
+                    lookup.wrong("ENGINES", &format!("names `{}`, which is no engine", name.escape_debug()), &remedy);
+                }
+            }
+        }
+        engines
+    });
+    let private_tools = match lookup.optional(PRIVATE_TOOLS_SETTING).as_deref() {
+        None => false,
+        Some("allowed") => true,
+        Some(_) => {
+            let remedy = "leave it out to allow tools at public https addresses only";
+            lookup.wrong(PRIVATE_TOOLS_SETTING, "is not `allowed`", remedy);
+            false
+        }
+    };
+    Installation { engines, private_tools }
 }
 
 fn call_max(lookup: &mut Lookup<'_>) -> Duration {

@@ -174,7 +174,28 @@ const OPERATIONS: &[Operation] = &[
     },
     Operation { path: "/v1/agents", summary: "The agents.", ..READ },
     Operation { path: "/v1/agents/{name}", summary: "An agent.", ..READ },
-    Operation { path: "/v1/engines", summary: "The engines, and the agents that use them.", ..READ },
+    Operation {
+        method: "put",
+        path: "/v1/agents/{name}",
+        summary: "Save an agent as a new version; calls under way keep theirs. With a version in the body, only if it is still the latest.",
+        role: Some(Role::Admin),
+        body: Some("Agent"),
+        ..READ
+    },
+    Operation {
+        method: "post",
+        path: "/v1/agents/validate",
+        summary: "What is wrong with an agent, without saving it.",
+        role: Some(Role::Operator),
+        body: Some("Agent"),
+        answer: (200, JSON, Some("AgentProblems")),
+        ..READ
+    },
+    Operation {
+        path: "/v1/engines",
+        summary: "The engines, what they offer, what an agent's numbers may be, and the agents that use them.",
+        ..READ
+    },
     Operation { path: "/v1/nodes", summary: "The media nodes.", ..READ },
     Operation { path: "/v1/work", summary: "Work that failed ten times.", ..READ },
     Operation {
@@ -318,6 +339,18 @@ fn schemas() -> Value {
         })),
         "NumberErasure": object(&["order", "erased", "under_way", "more"], json!({
             "order": text, "erased": whole, "under_way": whole, "more": { "type": "boolean" },
+        })),
+        "Agent": object(&["engines", "instructions"], json!({
+            "name": text, "version": whole, "default": { "type": "boolean" },
+            "numbers": { "type": "array", "items": number }, "engines": { "type": "array", "items": text },
+            "language": text, "instructions": text, "greeting": text, "disclosure": text, "recording": { "type": "boolean" },
+            "tools": { "type": "array", "items": object(&["name"], json!({
+                "name": text, "description": text, "parameters": text, "url": text, "timeout_ms": whole,
+                "destinations": { "type": "object", "additionalProperties": number },
+            })) },
+        })),
+        "AgentProblems": object(&["problems"], json!({
+            "problems": { "type": "array", "items": object(&["key", "message"], json!({ "key": text, "message": text })) },
         })),
         "SignIn": object(&["token"], json!({ "token": text })),
         "Transfer": object(&["to"], json!({ "to": number })),

@@ -83,6 +83,8 @@ impl Routes {
             .on(Method::DELETE, "/v1/numbers/{number}", held::erase)
             .on(Method::GET, "/v1/agents", catalog::agents)
             .on(Method::GET, "/v1/agents/{name}", catalog::agent)
+            .on(Method::PUT, "/v1/agents/{name}", catalog::save)
+            .on(Method::POST, "/v1/agents/validate", catalog::validate)
             .on(Method::GET, "/v1/engines", catalog::engines)
             .on(Method::GET, "/v1/nodes", catalog::nodes)
             .on(Method::GET, "/v1/work", catalog::work)

@@ -170,6 +170,7 @@ impl ApiState {
         bell: Bell,
         boundaries: Boundaries,
     ) -> Self {
+        agents.place(config.installation);
         let mut origins = vec![config.public.origin().to_owned()];
         origins.extend(config.local_origins);
         let (burst, per_hour) = config.quotas.per_called;

@@ -12,6 +12,7 @@ mod book;
 mod check;
 mod file;
 mod installation;
+pub mod offer;
 pub(crate) mod schema;
 mod script;
 mod section;

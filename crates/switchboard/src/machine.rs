@@ -103,6 +103,8 @@ impl Machine {
             let webhook_secret = directory.secret(LocalSecret::Webhook).map_err(one)?;
             plan.environment.fill("WEBHOOK_SECRET", webhook_secret.expose_secret());
         }
+        let tool_secret = directory.secret(LocalSecret::Tool).map_err(one)?;
+        plan.environment.fill("TOOL_SECRET", tool_secret.expose_secret());
         let token = directory.secret(LocalSecret::ApiToken).map_err(one)?;
         let ours = ApiTokens::entry("this-machine", Role::Admin, token.expose_secret());
         let tokens = plan.environment.given("API_TOKENS").map_or(ours.clone(), |given| format!("{given},{ours}"));
@@ -110,8 +112,13 @@ impl Machine {
         let numbers: Vec<String> = numbers(&agents).await;
         let simulators = Simulators::start(&mut plan, &numbers).await?;
         let settings = plan.settings().map_err(Failure::Problems)?;
+        agents.place(settings.api.installation.clone());
+        agents.fit().await.map_err(|error| Failure::Problems(agent_problems(&error)))?;
 
         let (embedded, store) = open_store(&plan, &settings).await?;
+        if let Err(error) = agents.know_versions(&store).await {
+            tracing::warn!(%error, "the agents' versions are not known; calls name none until an agent is saved");
+        }
         let checks = checks::credentials(&plan, &settings).await;
         let wrong: Vec<Problem> = checks.iter().filter_map(Check::as_problem).collect();
         if !wrong.is_empty() {

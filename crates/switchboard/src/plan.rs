@@ -211,6 +211,7 @@ impl Plan {
             (Ok(mut voice), Ok(fallback), Ok(status), Ok(mut api), Ok(twilio), Ok(tell), Ok(node)) => {
                 voice.simulated = self.twilio == Service::Simulated;
                 api.simulated = voice.simulated;
+                api.installation.engines = Some(node.engines.credentialed().collect());
                 let port = node.listen.port();
                 api.local_origins = vec![format!("http://localhost:{port}"), format!("http://127.0.0.1:{port}")];
                 Ok(Settings { voice, fallback, status, api, twilio, tell, node, store })

@@ -77,6 +77,8 @@ impl DataDirectory {
 pub enum LocalSecret {
     /// Signs what control plane and node say to each other.
     Stream,
+    /// Signs what the node asks of the user's own tools.
+    Tool,
     /// Opens the API to the command line and to whoever may read the file.
     ApiToken,
     /// Signs what the user's webhook is told.
@@ -89,6 +91,7 @@ impl LocalSecret {
     pub const fn file(self) -> &'static str {
         match self {
             Self::Stream => "stream-secret",
+            Self::Tool => "tool-secret",
             Self::ApiToken => "api-token",
             Self::Webhook => "webhook-secret",
         }

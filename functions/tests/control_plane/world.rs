@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use call::CallId;
-use call::agent::{Agent, AgentBook};
+use call::agent::{Agent, AgentBook, EngineKind};
 use clients::{Credentials, Twilio};
 use embedded::Embedded;
 use functions::agents::Agents;
@@ -59,6 +59,10 @@ pub(crate) struct Plan {
     pub(crate) part_bytes_max: Option<u64>,
     /// Whom to tell, and whether a private address may be meant.
     pub(crate) webhook: Option<(String, bool)>,
+    /// Whether the agents are those of the store, where none is at first.
+    pub(crate) stored: bool,
+    /// The engines with credentials, where that is known.
+    pub(crate) engines: Option<Vec<EngineKind>>,
 }
 
 impl Default for Plan {
@@ -72,6 +76,8 @@ impl Default for Plan {
             agent: "default = true\nengines = [\"hume\"]\ninstructions = \"Be kind.\"\ngreeting = \"Hello.\"\n",
             part_bytes_max: None,
             webhook: None,
+            stored: false,
+            engines: None,
         }
     }
 }
@@ -104,7 +110,8 @@ impl World {
         let client = Twilio::new(base, ACCOUNT.parse().unwrap(), Credentials::AuthToken(TOKEN.into())).unwrap();
         let client = client.with_timeout(Duration::from_millis(400));
         let agent = Agent::parse("front", plan.agent).unwrap();
-        let agents = Agents::fixed(AgentBook::new([agent]).unwrap());
+        let agents =
+            if plan.stored { Agents::in_store(store.clone()) } else { Agents::fixed(AgentBook::new([agent]).unwrap()) };
         let counters = Counters::default();
 
         let tokens = [("ada", Role::Admin), ("olga", Role::Operator), ("vic", Role::Viewer)];
@@ -130,6 +137,7 @@ impl World {
         let mut api = ApiConfig::read(&mut lookup).unwrap();
         (api.calls_max, api.calls_per_second) = (plan.calls_max, plan.calls_per_second);
         api.part_bytes_max = plan.part_bytes_max;
+        api.installation.engines = plan.engines;
         let app = all(All {
             voice: VoiceState::new(voice, store.clone(), agents.clone(), &counters, bell.clone()),
             fallback: FallbackState::new(fallback, &counters),

@@ -29,6 +29,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || a >= 240
         || (a == 100 && (64..128).contains(&b))
         || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99)
         || (a == 198 && (18..20).contains(&b)))
 }
 
@@ -43,7 +44,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     match words {
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => carried(high, low),
         [0x2002, high, low, ..] => carried(high, low),
-        [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] => false,
+        [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, ..] => false,
         [first, ..] => (0x2000..0x4000).contains(&first),
     }
 }

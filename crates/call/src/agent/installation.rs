@@ -17,6 +17,14 @@ pub struct Installation {
     pub private_tools: bool,
 }
 
+impl Installation {
+    /// One of which nothing is known yet: nothing is held against an agent.
+    #[must_use]
+    pub const fn unknown() -> Self {
+        Self { engines: None, private_tools: true }
+    }
+}
+
 impl Agent {
     /// Everything that keeps the agent from working in this installation, although nothing may be wrong with it as such.
     #[must_use]

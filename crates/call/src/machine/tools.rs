@@ -176,7 +176,7 @@ impl Call {
     /// A name for a request that no other one of any call has.
     fn next_key(&mut self) -> String {
         self.tools.count += 1;
-        format!("{}.{}.{}", self.id, self.epoch, self.tools.count)
+        format!("{}_{}_{}", self.id, self.epoch, self.tools.count)
     }
 
     /// The shell has an answer. One that comes too late was answered already, and is dropped; but for an engine that asks
