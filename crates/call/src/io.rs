@@ -119,7 +119,8 @@ pub enum Command {
         /// All of them: they replace the agent's.
         instructions: String,
     },
-    /// This node is going down: hand the call over between turns, at the latest after so many milliseconds.
+    /// This node is going down: the call may end by itself; towards the end of this time it is handed over between turns, and
+    /// at the latest then.
     Drain {
         /// From now.
         within_ms: u64,

@@ -127,6 +127,9 @@ pub const MARKS_MAX: usize = 256;
 /// The caller is asked for patience again after so much silence while a tool runs.
 pub const FILLER_AGAIN: Duration = Duration::from_secs(6);
 
+/// So long before a node's time is over, a call looks for a quiet moment to be handed over: turns seldom last longer.
+pub const HAND_OVER_LOOK: Duration = Duration::from_secs(15);
+
 /// How often the line's figures are journaled.
 pub const MEASURE_EVERY: Duration = Duration::from_secs(10);
 

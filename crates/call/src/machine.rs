@@ -414,7 +414,7 @@ impl Call {
             return self.timers.clear(Timer::Quiet);
         }
         let quiet = self.is_quiet(now);
-        if quiet && self.ending.is_draining() {
+        if quiet && self.ending.hands_over(now) {
             return self.hand_over(now);
         }
         if quiet && ask_at.is_some_and(|at| at <= now) && self.has_engine() {

@@ -234,12 +234,24 @@ fn a_drained_call_is_handed_over_between_turns() {
     rig.hume_end();
     rig.run_quiet(200);
     let drained = rig.ms();
-    rig.command(Command::Drain { within_ms: 60_000 });
+    rig.command(Command::Drain { within_ms: 12_000 });
     rig.run_quiet(4_000);
     let over = rig.first(|did| *did == Did::ClosePhone).unwrap() - drained;
     assert!((1_300..3_000).contains(&over), "{over}");
     assert!(rig.did.iter().any(|(_, did)| *did == Did::NextStep(NextStep::Continue)));
     assert_eq!(rig.turns().last().unwrap().heard_text, "We have Tuesday at ten.");
+}
+
+#[test]
+fn a_call_on_a_node_that_goes_down_goes_on_until_the_time_runs_out() {
+    let mut rig = Rig::greeted();
+    let drained = rig.ms();
+    rig.command(Command::Drain { within_ms: 60_000 });
+    rig.run_quiet(44_000);
+    assert!(rig.first(|did| *did == Did::ClosePhone).is_none(), "most calls end by themselves in this time");
+    rig.run_quiet(3_000);
+    let over = rig.first(|did| *did == Did::ClosePhone).unwrap() - drained;
+    assert!((44_900..46_500).contains(&over), "{over}");
 }
 
 #[test]

@@ -8,14 +8,15 @@ use crate::audio::lines::{self, Line};
 use crate::engine::Event;
 use crate::io::{Command, Output};
 use crate::journal::{EndReason, EndedBy, Kind, NextStep, StreamEnd};
-use crate::limits::{GOODBYE_WITHIN, SAY_LATER_MAX};
+use crate::limits::{GOODBYE_WITHIN, HAND_OVER_LOOK, SAY_LATER_MAX};
 use crate::timer::Timer;
 use crate::words;
 
 #[derive(Debug, Default)]
 pub(super) struct Ending {
     closing: Option<Closing>,
-    draining: bool,
+    /// From when on a quiet moment is used to hand the call over.
+    hand_over_from: Option<Instant>,
     /// What an operator wants said, while no engine can say it.
     say_later: VecDeque<String>,
 }
@@ -40,7 +41,12 @@ struct Closing {
 
 impl Ending {
     pub(super) fn is_draining(&self) -> bool {
-        self.draining
+        self.hand_over_from.is_some()
+    }
+
+    /// Whether the node's time runs out: the next quiet moment is the one to go.
+    pub(super) fn hands_over(&self, now: Instant) -> bool {
+        self.hand_over_from.is_some_and(|from| from <= now)
     }
 
     /// Whether the engine is not listened to any more: the last word is ours, or was said.
@@ -113,8 +119,10 @@ impl Call {
                 if !self.is_up() {
                     return self.finish(now, StreamEnd::NeverCame, None);
                 }
-                self.ending.draining = true;
-                self.timers.set(Timer::Drain, now + Duration::from_millis(within_ms));
+                // Most calls end by themselves in this time, and hear nothing of it.
+                let within = Duration::from_millis(within_ms);
+                self.ending.hand_over_from = Some(now + within.saturating_sub(HAND_OVER_LOOK));
+                self.timers.set(Timer::Drain, now + within);
             }
         }
     }

@@ -124,6 +124,51 @@ async fn a_call_that_a_killed_process_left_behind_is_closed_by_the_next_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asked_to_end_the_program_lets_the_call_under_way_end_by_itself() {
+    let data_dir = DataDir::new("drained");
+    let dev = Dev::start_with(&data_dir.0, &[("DRAIN_SECONDS", "60")]).await;
+    let id = dev.place(THEIRS, "booking").await;
+    until_the_caller_spoke(&dev, &id).await;
+    let (code, written) = dev.terminate();
+    assert_eq!(code, Some(0), "{written}");
+    assert!(written.contains("the call under way") && written.contains("Everything is stored."), "{written}");
+
+    let dev = Dev::start(&data_dir.0).await;
+    let call = dev.get(&format!("/v1/calls/{id}")).await;
+    assert_eq!(
+        (call["ended_by"].as_str(), call["end_reason"].as_str()),
+        (Some("agent"), Some("said_goodbye")),
+        "{call}"
+    );
+    assert_eq!(said(&dev, &id, "caller").await.len(), 5);
+    journal_is_whole(&dev, &id).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asked_twice_the_program_ends_at_once_and_what_was_said_is_kept() {
+    let data_dir = DataDir::new("interrupted");
+    let dev = Dev::start_with(&data_dir.0, &[("DRAIN_SECONDS", "600")]).await;
+    let id = dev.place(THEIRS, "booking").await;
+    until_the_caller_spoke(&dev, &id).await;
+    assert_eq!(dev.terminate_twice(), Some(130));
+
+    let dev = Dev::start(&data_dir.0).await;
+    let call = dev.until(&id, Duration::from_secs(30), |call| call["recording"] == "ready").await;
+    assert_eq!((call["ended_by"].as_str(), call["end_reason"].as_str()), (Some("system"), Some("error")), "{call}");
+    assert_eq!(said(&dev, &id, "caller").await[0], "I'd like to book an appointment.");
+}
+
+async fn until_the_caller_spoke(dev: &Dev, id: &str) {
+    let since = std::time::Instant::now();
+    while dev.get(&format!("/v1/calls/{id}")).await["status"] != "in_progress"
+        || said(dev, id, "caller").await.is_empty()
+    {
+        assert!(since.elapsed() < CALL_MAX, "the caller said nothing");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_alone_runs_what_it_needs_and_says_when_nobody_can_be_reached() {
     let data_dir = DataDir::new("alone");
     let busy = run(&data_dir.0, &[], &["call", THEIRS, "--scenario", "busy"]);

@@ -58,9 +58,14 @@ pub(crate) struct Dev {
 impl Dev {
     /// Starts it and waits until it answers.
     pub(crate) async fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[]).await
+    }
+
+    /// Starts it with variables and waits until it answers.
+    pub(crate) async fn start_with(data_dir: &Path, variables: &[(&str, &str)]) -> Self {
         // What an earlier one said of itself is not to be believed.
         drop(std::fs::remove_file(data_dir.join("running.json")));
-        let mut child = program(data_dir, &[])
+        let mut child = program(data_dir, variables)
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()
@@ -131,10 +136,24 @@ impl Dev {
         self.child.wait().unwrap();
     }
 
+    /// Asks it to end, and once more as soon as it says that it is ending; returns its exit code.
+    pub(crate) fn terminate_twice(mut self) -> Option<i32> {
+        self.signal("-TERM");
+        let stdout = self.child.stdout.take().unwrap();
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(stdout));
+        assert!(lines.any(|line| line.unwrap().contains("Ending")));
+        self.signal("-INT");
+        self.child.wait().unwrap().code()
+    }
+
+    fn signal(&self, signal: &str) {
+        let asked = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(asked.success());
+    }
+
     /// Asks it to end, waits for that, and returns its exit code and what it wrote.
     pub(crate) fn terminate(mut self) -> (Option<i32>, String) {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(asked.success());
+        self.signal("-TERM");
         let mut written = String::new();
         if let Some(mut stdout) = self.child.stdout.take() {
             std::io::Read::read_to_string(&mut stdout, &mut written).unwrap();
