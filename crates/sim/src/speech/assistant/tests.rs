@@ -102,7 +102,7 @@ fn a_reminder_is_confirmed_or_moved() {
     );
     let mut assistant = Assistant::new("appointment-reminder", "en");
     conversation(&mut assistant, &[("I can't make it that day.", "Would Thursday at three be better?")]);
-    assert_eq!(assistant.reply(Heard::Said("Yes, please.")).tool.unwrap().arguments["day"], "Thursday");
+    assert_eq!(assistant.reply(Heard::Said("Yes, please.")).tool.unwrap().arguments["when"], "Thursday 15:00");
     let mut assistant = Assistant::new("appointment-reminder", "en");
     conversation(
         &mut assistant,
