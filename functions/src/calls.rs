@@ -231,7 +231,7 @@ mod tests {
         from: it must be a day, such as 2026-01-31
         direction: it must be one of inbound, outbound
         status: it must be one of queued, ringing, in_progress, completed, busy, no_answer, failed, canceled
-        engine: it must be one of hume, openai
+        engine: it must be one of hume, openai, cascade
         max_duration: it must be a whole number of seconds
         limit: it must be a whole number from 1 to 200
         ");

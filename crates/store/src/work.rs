@@ -106,13 +106,14 @@ impl WorkItem {
 
 impl WorkKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Analyse,
         Self::TellStarted,
         Self::TellEnded,
         Self::TellAnalyzed,
         Self::Reconcile,
         Self::JoinRecording,
+        Self::FillTranscript,
         Self::Erase,
         Self::Expire,
         Self::EraseNumber,
