@@ -4,7 +4,7 @@
 //! and says which of them were not good calls. Tests run some hundred of the same.
 //!
 //! `cargo run --release -p bench -- callbacks 1000000` has so many calls reported in shuffled, doubled and lost callbacks, to
-//! an emulated store on a bad day, and says which records came out other than in order. A test runs a thousand.
+//! an emulated store on a bad day, and says which records came out other than in order. A test runs some hundred.
 
 #![expect(clippy::print_stdout, reason = "a program that reports to a terminal")]
 

@@ -202,11 +202,11 @@ async fn a_doubt_asks_once_and_a_stream_that_starts_dispels_it() {
     assert_eq!(world.store.call(call.id).await.unwrap().marks.doubted_at, None);
 }
 
-/// A thousand arrivals, each on a bad day: every request has a chance of a fault. Several calls at a time, because most
+/// Some hundred arrivals (twenty thousand are derived beside the code, a million by the benches), each on a bad day: every request has a chance of a fault. Several calls at a time, because most
 /// of the time is waiting.
 #[test]
 fn the_final_record_does_not_depend_on_the_order_of_arrival_on_bad_days() {
-    const ARRIVALS: u64 = 1_000;
+    const ARRIVALS: u64 = 300;
     const AT_ONCE: u64 = 16;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
@@ -229,7 +229,7 @@ fn the_final_record_does_not_depend_on_the_order_of_arrival_on_bad_days() {
             done.unwrap();
         }
         let counts = world.faults.counts();
-        assert!(counts.values().sum::<u64>() > 500, "{counts:?}");
+        assert!(counts.values().sum::<u64>() > 200, "{counts:?}");
     });
 }
 
