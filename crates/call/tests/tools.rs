@@ -1,7 +1,5 @@
 //! Tools and steering: what the model and people may ask of a call.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
-
 mod rig;
 
 use std::time::Duration;

@@ -120,7 +120,7 @@ impl Switched {
     /// Judges both promises, and says what was measured.
     fn is_within(&self, what: &str, from: Duration, next: &str) {
         let (voice, word) = (self.to_a_voice(from), self.to_the_words(from, next));
-        println!("{what}: silent from {from:?}, a voice after {voice:?}, the next engine's after {word:?}");
+        tracing::info!("{what}: silent from {from:?}, a voice after {voice:?}, the next engine's after {word:?}");
         assert!(voice <= LINE_WITHIN + NOISE, "{what}: {voice:?} of silence\n{}", judge::outline(&self.journal));
         assert!(word <= NEXT_WITHIN + NOISE, "{what}: {word:?} to {next:?}\n{}", judge::outline(&self.journal));
     }

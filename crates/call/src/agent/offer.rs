@@ -86,7 +86,7 @@ mod tests {
         let text = "engines = [\"hume\"]\ninstructions = \"Be kind.\"\n[openai]\nspeed = 1.0\n";
         let agent = serde_json::to_value(Agent::parse("front", text).unwrap()).unwrap();
         for range in RANGES {
-            let whole = range.unit != "";
+            let whole = !range.unit.is_empty();
             let step = if whole { 1.0 } else { 0.01 };
             for (value, fits) in
                 [(range.min, true), (range.max, true), (range.min - step, false), (range.max + step, false)]

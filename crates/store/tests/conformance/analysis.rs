@@ -1,9 +1,9 @@
 //! A verdict, a correction beside it, and the outcome that the call shows.
 
 use call::outcome::{Outcome, Verdict};
-use store::{Correction, Judgement, StoreError};
+use store::{Correction, Erasure, Judgement, Status, StoreError};
 
-use crate::world::{World, at};
+use crate::world::{World, at, fact};
 
 fn judgement(outcome: Outcome, seconds: u64) -> Judgement {
     let verdict = Verdict {
@@ -51,7 +51,8 @@ async fn several_that_change_it_at_once_take_turns() {
     let analysis = world.store.analysis(id).await.unwrap().unwrap();
     assert!(analysis.judgement.is_some() && analysis.correction.is_some());
     assert_eq!(world.store.call(id).await.unwrap().outcome, Some(Outcome::No));
-    world.store.erase_call(id, "owner").await.unwrap();
+    world.store.record_status(id, fact(Status::Completed, 30)).await.unwrap();
+    assert_eq!(world.store.erase_call(id, "owner").await.unwrap(), Erasure::Begun);
     world.store.remove_parts(id).await.unwrap();
     assert_eq!(world.store.analysis(id).await.unwrap(), None, "it goes with its call");
     let gone = world.store.record_judgement(id, judgement(Outcome::Yes, 1)).await;

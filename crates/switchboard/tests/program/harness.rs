@@ -139,7 +139,7 @@ impl Dev {
     /// Asks it to end, and once more as soon as it says that it is ending; returns its exit code.
     pub(crate) fn terminate_twice(mut self) -> Option<i32> {
         self.signal("-TERM");
-        let stdout = self.child.stdout.take().unwrap();
+        let Some(stdout) = self.child.stdout.take() else { panic!("its output is piped") };
         let mut lines = std::io::BufRead::lines(std::io::BufReader::new(stdout));
         assert!(lines.any(|line| line.unwrap().contains("Ending")));
         self.signal("-INT");

@@ -138,7 +138,9 @@ fn an_answer_without_its_call_and_a_call_without_its_answer_are_refused() {
 
 fn read(stream: &str) -> Vec<StreamEvent> {
     let (mut reader, mut events) = (SseReader::default(), Vec::new());
-    reader.push(stream.as_bytes(), |event| events.push(StreamEvent::parse(&event.expect("a line is not too long")).expect("a message is JSON")));
+    reader.push(stream.as_bytes(), |event| {
+        events.push(StreamEvent::parse(&event.expect("a line is not too long")).expect("a message is JSON"))
+    });
     events
 }
 
