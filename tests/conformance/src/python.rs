@@ -75,9 +75,7 @@ impl Drop for Desk {
 /// If anything is not as the vendor would have it, with what `pytest` printed; or if there is no Python environment.
 pub async fn judge(vendor: &str, environment: &[(&str, String)]) {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = here.join("../../.venv/bin/python");
-    assert!(python.exists(), "there is no Python environment: run ./test, which makes it");
-    let mut command = Command::new(python);
+    let mut command = Command::new(interpreter());
     command
         .current_dir(here)
         .args(["-m", "pytest", "-q", "--no-header", "--durations=3", "-p", "no:cacheprovider"])
@@ -98,6 +96,23 @@ pub async fn judge(vendor: &str, environment: &[(&str, String)]) {
     assert!(output.status.success(), "the tests of {vendor} say:\n{said}");
     // Seen with --nocapture: what was judged, and how long it took.
     print(&said);
+}
+
+/// The Python that knows the vendors' packages.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn interpreter() -> PathBuf {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/python");
+    assert!(python.exists(), "there is no Python environment: run ./test, which makes it");
+    python
+}
+
+/// A script that stands beside the tests.
+#[must_use]
+pub fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
 fn tests_of(vendor: &str, folder: &Path) -> Vec<String> {

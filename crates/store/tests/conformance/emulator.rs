@@ -3,6 +3,14 @@
 use embedded::Embedded;
 use store::{Config, StaticCredentials};
 
+/// Whether a table with thousands of items still answers at once.
+pub(crate) const BEARS_THOUSANDS: bool = true;
+
+/// How many generated cases are worth asking, of those that a test would like to. All of them here.
+pub(crate) const fn cases(wanted: u32) -> u32 {
+    wanted
+}
+
 /// What has to be kept while a store is used.
 pub(crate) type Kept = Option<Embedded>;
 

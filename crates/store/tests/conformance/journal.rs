@@ -5,6 +5,7 @@ use call::journal::{Entry, Kind};
 use proptest::prelude::*;
 use store::Position;
 
+use crate::emulator;
 use crate::world::{NOON, World};
 
 fn entry(epoch: u32, seq: u64) -> Entry {
@@ -45,7 +46,7 @@ async fn a_call_without_a_journal_has_an_empty_one() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(ProptestConfig::with_cases(emulator::cases(16)))]
 
     #[test]
     fn entries_may_be_written_again_with_other_borders(

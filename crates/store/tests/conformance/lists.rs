@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use store::{Allowance, ListQuery, Node, Status, StoreError, Watch};
 
+use crate::emulator;
 use crate::world::{NOON, World, fact, sid};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -72,6 +73,10 @@ async fn a_cursor_is_refused_by_another_list() {
 
 #[tokio::test]
 async fn a_filter_that_nothing_passes_ends_after_a_thousand_entries() {
+    // The bound is the store's own: one emulator that bears the number is enough to see it.
+    if !emulator::BEARS_THOUSANDS {
+        return;
+    }
     let world = World::new().await;
     for _ in 0..26 {
         let mut tasks = tokio::task::JoinSet::new();

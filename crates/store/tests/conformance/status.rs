@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use store::shuffle::Story;
 use store::{CallRecord, Recorded, Source, Status, WorkKind};
 
+use crate::emulator;
 use crate::world::{World, at, fact, insist, sid};
 
 /// What Twilio reports of a call that was answered after 4 s and lasted 31.
@@ -202,12 +203,12 @@ async fn a_doubt_asks_once_and_a_stream_that_starts_dispels_it() {
     assert_eq!(world.store.call(call.id).await.unwrap().marks.doubted_at, None);
 }
 
-/// Some hundred arrivals (twenty thousand are derived beside the code, a million by the benches), each on a bad day: every request has a chance of a fault. Several calls at a time, because most
-/// of the time is waiting.
+/// Some hundred arrivals (twenty thousand are derived beside the code, a million by the benches), each on a bad day: every
+/// request has a chance of a fault. Several calls at a time, because most of the time is waiting.
 #[test]
 fn the_final_record_does_not_depend_on_the_order_of_arrival_on_bad_days() {
-    const ARRIVALS: u64 = 300;
     const AT_ONCE: u64 = 16;
+    let arrivals = u64::from(emulator::cases(300));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let world = std::sync::Arc::new(World::seeded(7).await);
@@ -216,7 +217,7 @@ fn the_final_record_does_not_depend_on_the_order_of_arrival_on_bad_days() {
         for first in 0..AT_ONCE {
             let world = std::sync::Arc::clone(&world);
             tasks.spawn(async move {
-                for seed in (first..ARRIVALS).step_by(usize::try_from(AT_ONCE).unwrap()) {
+                for seed in (first..arrivals).step_by(usize::try_from(AT_ONCE).unwrap()) {
                     let mut random = fastrand::Rng::with_seed(seed);
                     let story = Story::by_seed(seed % 250);
                     let expected = figures(&story.record(&story.facts));
@@ -229,7 +230,7 @@ fn the_final_record_does_not_depend_on_the_order_of_arrival_on_bad_days() {
             done.unwrap();
         }
         let counts = world.faults.counts();
-        assert!(counts.values().sum::<u64>() > 200, "{counts:?}");
+        assert!(counts.values().sum::<u64>() > arrivals * 2 / 3, "{counts:?}");
     });
 }
 
@@ -252,7 +253,7 @@ fn figures(call: &CallRecord) -> serde_json::Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(emulator::cases(24)))]
 
     #[test]
     fn callbacks_may_be_doubled_shuffled_and_lost(

@@ -1,0 +1,65 @@
+//! Who answers: one moto for all tests of this process, which ends when the process does.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{LazyLock, mpsc};
+use std::time::Duration;
+
+use conformance::python;
+use store::{Config, StaticCredentials};
+
+/// Importing moto takes seconds on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// moto walks through the whole table at each question, one after the other: with thousands of items it takes longer than
+/// the store waits for an answer.
+pub(crate) const BEARS_THOUSANDS: bool = false;
+
+/// How many generated cases are worth asking, of those that a test would like to. The embedded emulators have met all of
+/// them: here it is enough to see that moto takes the same requests in the same way, at a hundred times their price.
+pub(crate) fn cases(wanted: u32) -> u32 {
+    wanted.div_ceil(6)
+}
+
+/// Nothing has to be kept for a single store.
+pub(crate) type Kept = ();
+
+static MOTO: LazyLock<Moto> = LazyLock::new(Moto::start);
+
+/// A table and a bucket of this name, at moto. They are yet to be made.
+pub(crate) fn open(name: &str) -> (Config, Kept) {
+    let keys = StaticCredentials { access_key: "test".into(), secret_key: "test".into() };
+    (Config::new(name, name).local(&MOTO.dynamodb, &MOTO.s3, keys), ())
+}
+
+struct Moto {
+    dynamodb: String,
+    s3: String,
+    /// Its standard input is a pipe from this process: when that ends, however it ends, moto does.
+    _process: Child,
+}
+
+impl Moto {
+    fn start() -> Self {
+        let mut process = Command::new(python::interpreter())
+            .arg(python::script("moto_server.py"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python can be started");
+        let said = BufReader::new(process.stdout.take().expect("invariant: it is a pipe"));
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || tell.send(said.lines().next()));
+        let urls = match told.recv_timeout(PATIENCE) {
+            Ok(Some(Ok(urls))) => urls,
+            other => {
+                // It may hang in an import: it would not notice the end of its input.
+                process.kill().expect("our own process may be ended");
+                panic!("moto did not say where it answers: {other:?}");
+            }
+        };
+        let (dynamodb, s3) = urls.split_once(' ').expect("invariant: the script prints both addresses");
+        Self { dynamodb: dynamodb.to_owned(), s3: s3.to_owned(), _process: process }
+    }
+}
