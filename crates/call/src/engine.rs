@@ -5,6 +5,7 @@
 //! the phone, and dials nothing itself: a link that is lost ends it, and the call seats another.
 
 mod cascade;
+mod conversation;
 mod hume;
 mod openai;
 
@@ -16,8 +17,8 @@ use bytes::Bytes;
 use crate::agent::{EngineKind, Script};
 use crate::id::CallId;
 use crate::io::{LinkEvent, LinkId, LinkRequest, Output};
-use crate::journal::{Expression, LinkCause, Speaker, Turn};
-use crate::limits::{CONVERSATION_BYTES_MAX, DEAD_IDS_MAX, ENGINE_MESSAGE_BYTES_MAX, UPWARD_KEPT_MAX};
+use crate::journal::{Expression, LinkCause, Turn};
+use crate::limits::{DEAD_IDS_MAX, ENGINE_MESSAGE_BYTES_MAX, UPWARD_KEPT_MAX};
 use crate::turn::WordEnd;
 
 /// What an engine reports.
@@ -385,35 +386,4 @@ impl DeadIds {
     fn contains(&self, id: &str) -> bool {
         self.0.iter().any(|dead| dead == id)
     }
-}
-
-/// What a model is told about a conversation that another session, or another engine, began.
-fn conversation_so_far(history: &[Turn]) -> String {
-    let mut text = String::from(
-        "This conversation is already under way on the phone; the connection was renewed just now. Do not greet again and do not \
-         mention the renewal. What was said so far, as the caller heard it:\n",
-    );
-    // The caller's words are quoted: they are what was said, not what the model is told to do.
-    let mut said = VecDeque::new();
-    let mut length = 0;
-    for turn in history.iter().rev().filter(|turn| belongs_to_conversation(turn)) {
-        let who = match turn.speaker {
-            Speaker::Caller => "Caller",
-            Speaker::Agent => "You",
-        };
-        let cut = if turn.interrupted { " [cut off by the caller]" } else { "" };
-        let line = format!("{who}: \"{}\"{cut}\n", turn.heard_text.replace('"', "'"));
-        length += line.len();
-        if length > CONVERSATION_BYTES_MAX {
-            break;
-        }
-        said.push_front(line);
-    }
-    text.extend(said);
-    text
-}
-
-/// Whether a turn is part of what was said between caller and agent; our own lines are not.
-fn belongs_to_conversation(turn: &Turn) -> bool {
-    !turn.heard_text.trim().is_empty() && (turn.speaker == Speaker::Caller || turn.engine.is_some())
 }

@@ -1,9 +1,11 @@
 //! The call: phone on one side, engine on the other, and the rules between them.
 //!
 //! Read in this order: this file takes inputs and settles what follows from them; [`talk`] turns an engine's words and
-//! sound into turns and cuts them; [`hearing`] sends the caller's voice up; [`seats`] dials engines, [`outage`] dials them
+//! sound into turns, [`caller`] the caller's, and [`barge_in`] cuts them; [`hearing`] sends the caller's voice up; [`seats`] dials engines, [`outage`] dials them
 //! again; [`cover`] keeps the caller from silence; [`tools`] and [`ending`] do what their names say.
 
+mod barge_in;
+mod caller;
 mod cover;
 mod ending;
 mod figures;
@@ -64,7 +66,7 @@ pub struct Call {
     turns: AgentTurns,
     turn_count: u32,
     history: Vec<Turn>,
-    caller: talk::Caller,
+    caller: caller::Caller,
     opening: opening::Opening,
     seats: seats::Seats,
     cover: cover::Cover,
@@ -117,7 +119,7 @@ impl Call {
             turns: AgentTurns::default(),
             turn_count,
             history,
-            caller: talk::Caller::new(now, unanswered),
+            caller: caller::Caller::new(now, unanswered),
             cover: cover::Cover::new(seed),
             tools: tools::Tools::default(),
             ending: ending::Ending::default(),

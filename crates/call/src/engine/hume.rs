@@ -13,7 +13,7 @@ use wire::hume::server::{ServerMessage, UserMessage};
 use wire::hume::session::{AudioConfiguration, SessionSettings};
 use wire::hume::tool::{Tool, ToolCall, ToolError, ToolResponse, ToolType};
 
-use super::{Beginning, CutSentence, DeadIds, Event, OneSocket, Outbox, SOCKET, conversation_so_far};
+use super::{Beginning, CutSentence, DeadIds, Event, OneSocket, Outbox, SOCKET, conversation};
 use crate::agent::Script;
 use crate::audio::{mulaw, resample::Resampler, wav};
 use crate::io::LinkRequest;
@@ -59,7 +59,7 @@ impl Hume {
             ..Connect::default()
         };
         // A resumed group knows what was said; a fresh chat must be told.
-        let so_far = (!beginning.history.is_empty()).then(|| conversation_so_far(beginning.history));
+        let so_far = (!beginning.history.is_empty()).then(|| conversation::so_far(beginning.history));
         let told = so_far.as_deref().filter(|_| beginning.group.is_none());
         Self {
             connect,

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use wire::groq::request::{Message, ToolCall};
 
-use crate::engine::belongs_to_conversation;
+use crate::engine::conversation::belongs_to_conversation;
 use crate::journal::{Speaker, Turn};
 use crate::limits::{CONVERSATION_BYTES_MAX, TOOL_ANSWER_BYTES_MAX};
 

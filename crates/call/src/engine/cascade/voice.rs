@@ -4,24 +4,22 @@
 //! second after its last audio (Cartesia: "Contexts"), so words that come late get a context of their own. Words come with
 //! their times: what was spoken of a context that dies is known to the word, and only the rest is said again.
 
+mod context;
+
 use std::time::{Duration, Instant};
 
 use wire::cartesia::client::{ClientMessage, Generate, GenerationConfig};
 use wire::cartesia::error::Fault;
-use wire::cartesia::server::{ServerMessage, WordTimes};
+use wire::cartesia::server::ServerMessage;
 
 use super::line::{Fate, Line};
 use crate::agent::Script;
 use crate::engine::Outbox;
 use crate::io::LinkRequest;
 use crate::journal::LinkCause;
-use crate::limits::{
-    CARTESIA_CONTEXT_IDLE_MAX, CARTESIA_IDLE_MAX, CASCADE_VOICE_FAILURES_MAX, CASCADE_VOICE_WITHIN, SAMPLES_PER_MS,
-    WORDS_MAX,
-};
-use crate::playout::samples;
+use crate::limits::{CARTESIA_CONTEXT_IDLE_MAX, CARTESIA_IDLE_MAX, CASCADE_VOICE_FAILURES_MAX, SAMPLES_PER_MS};
 use crate::turn::WordEnd;
-use crate::words;
+use context::Context;
 
 /// What came of the voice.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,41 +92,6 @@ pub(super) struct Voice {
     /// When words that wait may be tried again.
     again_at: Option<Instant>,
     used_at: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct Context {
-    id: String,
-    text: String,
-    /// Where the search for the next word begins.
-    aligned: usize,
-    words: Vec<WordEnd>,
-    /// Samples of audio.
-    audio: u64,
-    begun_at: Instant,
-    /// When the last of it came.
-    moved_at: Instant,
-    /// Whether it was told that no more text comes.
-    closed: bool,
-}
-
-impl Context {
-    /// What of its text has become audio.
-    fn spoken(&self) -> &str {
-        let known = self.words.iter().filter(|word| samples(word.at) <= self.audio).map(|word| word.text_to).max();
-        match known {
-            Some(to) => self.text.get(..to).unwrap_or(&self.text),
-            // Without times, by the pace at which people speak.
-            None => words::heard_part(&self.text, self.audio, words::spoken_samples(&self.text)),
-        }
-    }
-
-    fn due(&self) -> Option<Instant> {
-        if self.audio == 0 {
-            return Some(self.begun_at + CASCADE_VOICE_WITHIN);
-        }
-        self.closed.then(|| self.moved_at + CASCADE_VOICE_WITHIN)
-    }
 }
 
 impl Voice {
@@ -403,22 +366,4 @@ impl Voice {
 
 fn written(generate: Generate) -> String {
     ClientMessage::Generate(Box::new(generate)).to_json()
-}
-
-impl Context {
-    /// Finds words in the text, in their order. One that is written otherwise than it is spoken is passed over.
-    fn align(&mut self, times: &WordTimes) -> Vec<WordEnd> {
-        let mut found = Vec::new();
-        for word in times.iter() {
-            if self.words.len() >= WORDS_MAX {
-                break;
-            }
-            let Some(text_to) = words::find_word(&self.text, self.aligned, word.word) else { continue };
-            self.aligned = text_to;
-            let end = WordEnd { text_to, at: Duration::from_secs_f64(word.end.min(100_000.0)) };
-            self.words.push(end);
-            found.push(end);
-        }
-        found
-    }
 }

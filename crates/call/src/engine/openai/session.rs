@@ -7,7 +7,7 @@ use wire::openai::session::{
 };
 
 use crate::agent::Script;
-use crate::engine::belongs_to_conversation;
+use crate::engine::conversation::belongs_to_conversation;
 use crate::journal::{Speaker, Turn};
 
 /// Audio before the detected speech that belongs to it: the vendor's own default, set because defaults differ by source.
