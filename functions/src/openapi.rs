@@ -314,7 +314,8 @@ fn schemas() -> Value {
             })),
             "analysis": { "anyOf": [reference("Analysis"), { "type": "null" }] },
         })),
-        "Analysis": object(&["judgement", "correction"], json!({
+        "Analysis": object(&["judgement", "correction", "revision"], json!({
+            "revision": whole,
             "judgement": { "anyOf": [object(
                 &["outcome", "confidence", "evidence", "evidence_turn", "evidence_found", "fields", "reason", "model", "judged_at"],
                 json!({

@@ -3,7 +3,8 @@
 //! Deliveries have the shape of Standard Webhooks: `webhook-id` is the event's, the same for every try; `webhook-timestamp`
 //! is the second of this try; `webhook-signature` is `v1,` and the Base64 of HMAC-SHA256 over id, timestamp and the whole
 //! body, joined by dots; during the rotation of the secret there are several, separated by spaces. Any 2xx within ten
-//! seconds takes an event. Redirects are not followed. A receiver may get an event twice, and events in any order.
+//! seconds takes an event. Redirects are not followed. A receiver may get an event twice, and events in any order. What it
+//! is told is the call as it is when it is told.
 //!
 //! The address must be one that anybody could reach. What it resolves to is judged when the connection is made, so that
 //! a name that leads elsewhere since yesterday leads nowhere. When an event is sent again is the [worker](crate::worker)'s.
@@ -23,7 +24,7 @@ use reqwest::redirect::Policy;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use sha2::Sha256;
-use store::{CallRecord, Moment};
+use store::{Analysis, CallRecord, Moment, Occasion};
 use url::Host;
 
 use crate::config::TellConfig;
@@ -42,8 +43,8 @@ pub enum Event {
     Started,
     /// It is over.
     Ended,
-    /// Its outcome is known, or was corrected.
-    Analyzed,
+    /// Its outcome is known, was judged again, or was corrected: each is an event of its own.
+    Analyzed(Occasion),
 }
 
 impl Event {
@@ -51,21 +52,25 @@ impl Event {
         match self {
             Self::Started => "call.started",
             Self::Ended => "call.ended",
-            Self::Analyzed => "call.analyzed",
+            Self::Analyzed(_) => "call.analyzed",
         }
     }
 
     /// The event's id: the same however often it is sent. (A dot would be ambiguous in what is signed.)
     fn id(self, call: &CallRecord) -> String {
         let (name, call) = (self.name().trim_start_matches("call."), call.id.to_string());
-        format!("evt_{name}_{}", call.trim_start_matches("call_"))
+        let id = format!("evt_{name}_{}", call.trim_start_matches("call_"));
+        match self {
+            Self::Started | Self::Ended => id,
+            Self::Analyzed(occasion) => format!("{id}_{}", occasion.number),
+        }
     }
 
     fn at(self, call: &CallRecord, now: Moment) -> Moment {
         match self {
             Self::Started => call.created_at,
             Self::Ended => call.ended_at.unwrap_or(now),
-            Self::Analyzed => now,
+            Self::Analyzed(occasion) => occasion.at,
         }
     }
 }
@@ -102,7 +107,16 @@ struct Body<'c> {
     r#type: &'static str,
     id: &'c str,
     timestamp: Moment,
-    data: &'c CallRecord,
+    data: Data<'c>,
+}
+
+/// A call as the API shows it; when it was judged, with the verdict.
+#[derive(Serialize)]
+struct Data<'c> {
+    #[serde(flatten)]
+    call: &'c CallRecord,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    analysis: Option<&'c Analysis>,
 }
 
 impl Webhook {
@@ -119,12 +133,18 @@ impl Webhook {
         Ok(Self { client: builder.build()?, config })
     }
 
-    /// Sends an event, once.
+    /// Sends an event, once; with it what was found out about the call, if that is what it is about.
     ///
     /// # Errors
     ///
     /// It was not taken.
-    pub async fn tell(&self, event: Event, call: &CallRecord, now: Moment) -> Result<(), TellError> {
+    pub async fn tell(
+        &self,
+        event: Event,
+        call: &CallRecord,
+        analysis: Option<&Analysis>,
+        now: Moment,
+    ) -> Result<(), TellError> {
         // Digits are not resolved by anybody.
         let literal = match self.config.url.host() {
             Some(Host::Ipv4(address)) => Some(address.into()),
@@ -135,7 +155,8 @@ impl Webhook {
             return Err(TellError::Private);
         }
         let id = event.id(call);
-        let body = Body { r#type: event.name(), id: &id, timestamp: event.at(call, now), data: call };
+        let body =
+            Body { r#type: event.name(), id: &id, timestamp: event.at(call, now), data: Data { call, analysis } };
         let body = serde_json::to_vec(&body).expect("invariant: a call is always JSON");
         let timestamp = now.as_ms() / 1_000;
         let signature = self.signature(&id, timestamp, &body);

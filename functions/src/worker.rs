@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use call::CallId;
 use clients::{ClientError, Hume, HumeAccess, Twilio};
 use futures_util::{StreamExt as _, stream};
-use store::{Healed, Leased, Store, StoreError, WorkItem, WorkKind};
+use store::{Healed, Leased, Occasion, Store, StoreError, WorkItem, WorkKind};
 
 pub(crate) use analyse::question_of;
 
@@ -266,7 +266,7 @@ impl Worker {
             WorkKind::FillTranscript => self.fill_transcript(call).await,
             WorkKind::TellStarted => self.tell(Event::Started, call).await,
             WorkKind::TellEnded => self.tell(Event::Ended, call).await,
-            WorkKind::TellAnalyzed => self.tell(Event::Analyzed, call).await,
+            WorkKind::TellAnalyzed => self.tell_analyzed(leased).await,
         }
     }
 
@@ -274,10 +274,25 @@ impl Worker {
     async fn tell(&self, event: Event, id: CallId) -> Result<Step, WorkError> {
         let Some(webhook) = &self.webhook else { return Ok(Step::Done) };
         match self.store.call(id).await {
-            Ok(call) => webhook.tell(event, &call, self.store.now()).await?,
+            Ok(call) => webhook.tell(event, &call, None, self.store.now()).await?,
             Err(error) if error.is_gone() => {}
             Err(error) => return Err(error.into()),
         }
+        Ok(Step::Done)
+    }
+
+    /// Tells the receiver of one judgement or correction.
+    async fn tell_analyzed(&self, leased: &Leased) -> Result<Step, WorkError> {
+        let (Some(webhook), id) = (&self.webhook, leased.item.call) else { return Ok(Step::Done) };
+        let call = match self.store.call(id).await {
+            Ok(call) => call,
+            Err(error) if error.is_gone() => return Ok(Step::Done),
+            Err(error) => return Err(error.into()),
+        };
+        let analysis = self.store.analysis(id).await?.unwrap_or_default();
+        let latest = Occasion { number: analysis.revision, at: leased.item.due };
+        let event = Event::Analyzed(leased.item.occasion.unwrap_or(latest));
+        webhook.tell(event, &call, Some(&analysis), self.store.now()).await?;
         Ok(Step::Done)
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Both stay. The call shows one outcome: the person's, if there is one, else the judge's. Judging again replaces the
 //! judge's verdict and nothing else. The analysis and the call's outcome are written in one transaction, which is the one
-//! place where an outcome changes: what must follow a changed outcome belongs into it.
+//! place where an outcome changes: what must follow a changed outcome belongs into it. Each change has a number, by which
+//! it is told to others once.
 
 use call::CallId;
 use call::outcome::{Outcome, Verdict};
@@ -15,7 +16,7 @@ use crate::keys;
 use crate::record::CallRecord;
 use crate::store::{Store, Write, pause};
 use crate::update::CHANGE_ATTEMPTS_MAX;
-use crate::work::WorkKind;
+use crate::work::{Occasion, WorkKind};
 
 /// What was found out about a call.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct Analysis {
     pub judgement: Option<Judgement>,
     /// What a person said instead; none if nobody did.
     pub correction: Option<Correction>,
+    /// How often it was changed: by each judgement, and by each correction.
+    #[serde(default)]
+    pub revision: u32,
 }
 
 /// A judge's verdict.
@@ -91,13 +95,20 @@ impl Store {
         for attempt in 0..CHANGE_ATTEMPTS_MAX {
             let mut stored = self.stored_call(id).await?;
             let before = self.read_item(&keys::analysis(id)).await?;
-            let mut analysis: Analysis = before.as_ref().map(Item::read).transpose()?.unwrap_or_default();
+            let known: Analysis = before.as_ref().map(Item::read).transpose()?.unwrap_or_default();
+            let mut analysis = known.clone();
             change(&mut analysis);
+            if analysis == known {
+                // It is written; only its answer was lost.
+                return Ok((stored.call, known));
+            }
+            analysis.revision += 1;
             stored.call.outcome = analysis.outcome();
             let call = stored.call.clone();
             let item = Item::new(&keys::analysis(id)).fields(&analysis)?.expiring(self.expiry_of(id));
             let mut changes = vec![self.writing(self.rewriting(stored)?), self.writing(Write::always(item))];
             if let Some(work) = self.telling(id, WorkKind::TellAnalyzed) {
+                let work = work.on(Occasion { number: analysis.revision, at: self.now() });
                 changes.push(self.writing(Write::always(work.encode()?)));
             }
             match self.transact(changes).await {

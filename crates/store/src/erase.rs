@@ -109,7 +109,7 @@ impl Store {
         let is_part = |key: &Key| key.sk != record && !key.sk.starts_with(keys::ACCESS);
         let mut parts: Vec<Key> = self.keys_of(id).await?.into_iter().filter(is_part).collect();
         // Dead work may hold words of an error.
-        parts.extend(WorkKind::ALL.map(|kind| Key::new(keys::DEAD_WORK, format!("{}.{id}", kind.as_str()))));
+        parts.extend(self.dead_work_of(id).await?);
         self.delete_all(&parts).await
     }
 

@@ -65,4 +65,4 @@ pub use status::StatusFact;
 pub use store::Store;
 pub use table::INDEXES;
 pub use upload::RecordingUpload;
-pub use work::{Leased, WorkItem, WorkKind};
+pub use work::{Leased, Occasion, WorkItem, WorkKind};

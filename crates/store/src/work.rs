@@ -70,6 +70,18 @@ pub struct WorkItem {
     pub attempts: u32,
     /// Why the last try failed.
     pub last_error: Option<String>,
+    /// Of work that may be there several times for one call: which time this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occasion: Option<Occasion>,
+}
+
+/// One of several times that the same thing happened to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Occasion {
+    /// Which, from 1.
+    pub number: u32,
+    /// When.
+    pub at: Moment,
 }
 
 /// A piece of work that is ours until the lease ends. Every step must be harmless when repeated: a worker may die, or be
@@ -90,7 +102,13 @@ impl WorkItem {
 
     /// Work that was not tried yet.
     pub(crate) fn new(call: CallId, kind: WorkKind, due: Moment) -> Self {
-        Self { id: format!("{}.{call}", kind.as_str()), kind, call, due, attempts: 0, last_error: None }
+        let id = format!("{}.{call}", kind.as_str());
+        Self { id, kind, call, due, attempts: 0, last_error: None, occasion: None }
+    }
+
+    /// Work of its own for each occasion.
+    pub(crate) fn on(self, occasion: Occasion) -> Self {
+        Self { id: format!("{}.{}", self.id, occasion.number), occasion: Some(occasion), ..self }
     }
 
     /// As an item among those that are due.
@@ -313,6 +331,20 @@ impl Store {
         let mut dead: Vec<WorkItem> = items.iter().filter_map(|item| self.readable(item.read())).collect();
         dead.sort_by_key(|item| item.due);
         Ok(dead)
+    }
+
+    /// The keys of a call's dead work, and of some that is not there.
+    pub(crate) async fn dead_work_of(&self, call: CallId) -> Result<Vec<Key>, StoreError> {
+        let ids = WorkKind::ALL.map(|kind| format!("{}.{call}", kind.as_str()));
+        // Only this work is there several times.
+        let values = Item::default().text(":pk", keys::DEAD_WORK);
+        let values = values.text(":id", format!("{}.{call}.", WorkKind::TellAnalyzed.as_str()));
+        let query = self.dynamodb.query().table_name(&self.table).consistent_read(true);
+        let query = query.key_condition_expression("pk = :pk AND begins_with(sk, :id)").projection_expression("sk");
+        let answer = query.set_expression_attribute_values(Some(values.0)).send().await;
+        let items = answer.map_err(|error| failure(&error))?.items.unwrap_or_default();
+        let several = items.into_iter().filter_map(|item| Item(item).text_of("sk").ok().map(str::to_owned));
+        Ok(ids.into_iter().chain(several).map(|id| Key::new(keys::DEAD_WORK, id)).collect())
     }
 
     /// Makes a dead item due now.

@@ -16,14 +16,14 @@ use wire::gemini::response::{BlockReason, FinishReason};
 
 use crate::world::{World, about};
 
-const BOOKING: [(Speaker, &str); 3] = [
+pub(crate) const BOOKING: [(Speaker, &str); 3] = [
     (Speaker::Agent, "How can I help you today?"),
     (Speaker::Caller, "My name is Alex Morgan. Tuesday at ten, please."),
     (Speaker::Agent, "You are booked for Tuesday at ten."),
 ];
 
 /// A call in which this was said, and which is over.
-async fn call_with(world: &World, said: &[(Speaker, &str)]) -> CallId {
+pub(crate) async fn call_with(world: &World, said: &[(Speaker, &str)]) -> CallId {
     world.twilio("/twilio/voice", &about(1, "inbound", "ringing")).await;
     let id = world.call_of(1).await.id;
     let at_ms = world.store.now().as_ms();

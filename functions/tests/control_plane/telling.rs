@@ -14,6 +14,7 @@ use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use crate::outcomes::{BOOKING, call_with};
 use crate::world::{Plan, WEBHOOK_KEY, World, about};
 
 /// A receiver that checks each signature as Standard Webhooks says, and answers as it is told.
@@ -126,4 +127,45 @@ async fn an_address_that_only_we_could_reach_is_refused_and_the_work_can_be_trie
         }
     }
     assert!(receiver.got().is_empty());
+}
+
+#[tokio::test]
+async fn each_judgement_and_each_correction_is_an_event_of_its_own_over_all_its_tries() {
+    // Started and ended are taken, the first two judgements are not at first.
+    let (receiver, url) = Receiver::start(&[200, 200, 500, 500]).await;
+    let world = world(url, true).await;
+    let id = call_with(&world, &BOOKING).await;
+    world.worker.catch_up(5).await.unwrap();
+    world.pass(Duration::from_secs(6)).await;
+    world.worker.catch_up(5).await.unwrap();
+    world.pass(Duration::from_secs(1)).await;
+    let again = world.api("olga", Method::POST, &format!("/v1/calls/{id}/analyze"), None).await;
+    assert_eq!(again.status, 202);
+    world.worker.catch_up(5).await.unwrap();
+    world.pass(Duration::from_secs(1)).await;
+    let correction = json!({ "outcome": "no", "note": "a test" });
+    world.api("olga", Method::PUT, &format!("/v1/calls/{id}/outcome"), Some(correction)).await;
+    for _ in 0..4 {
+        world.worker.catch_up(5).await.unwrap();
+        world.pass(Duration::from_secs(60)).await;
+    }
+    let ulid = id.to_string().trim_start_matches("call_").to_owned();
+    let got = receiver.got();
+    let tries = |number: u32| -> Vec<Value> {
+        let event = format!("evt_analyzed_{ulid}_{number}");
+        got.iter().filter(|(id, _)| *id == event).map(|(_, body)| body.clone()).collect()
+    };
+    let (first, second, third) = (tries(1), tries(2), tries(3));
+    assert_eq!((first.len(), second.len(), third.len()), (2, 2, 1), "{got:?}");
+    assert_eq!(got.len(), 2 + 5, "and nothing else was told");
+    for tries in [&first, &second, &third] {
+        assert!(tries.iter().all(|body| body["timestamp"] == tries[0]["timestamp"]), "{tries:?}");
+        assert!(tries.iter().all(|body| body["type"] == "call.analyzed" && body["id"] == tries[0]["id"]), "{tries:?}");
+    }
+    assert!(first[0]["timestamp"].as_str() < second[0]["timestamp"].as_str());
+    assert_eq!((&first[0]["data"]["outcome"], &first[0]["data"]["analysis"]["revision"]), (&json!("yes"), &json!(1)));
+    // An event that is told late tells of the call as it is then.
+    assert_eq!((&first[1]["data"]["outcome"], &first[1]["data"]["analysis"]["revision"]), (&json!("no"), &json!(3)));
+    assert_eq!(third[0]["data"]["analysis"]["correction"]["by"], "olga");
+    assert_eq!(third[0]["data"]["analysis"]["judgement"]["outcome"], "yes");
 }

@@ -1,7 +1,9 @@
 //! A verdict, a correction beside it, and the outcome that the call shows.
 
+use std::time::Duration;
+
 use call::outcome::{Outcome, Verdict};
-use store::{Correction, Erasure, Judgement, Status, StoreError};
+use store::{Correction, Erasure, Judgement, Status, StoreError, WorkItem, WorkKind};
 
 use crate::world::{World, at, fact};
 
@@ -57,4 +59,33 @@ async fn several_that_change_it_at_once_take_turns() {
     assert_eq!(world.store.analysis(id).await.unwrap(), None, "it goes with its call");
     let gone = world.store.record_judgement(id, judgement(Outcome::Yes, 1)).await;
     assert!(gone.as_ref().is_err_and(StoreError::is_gone), "and does not bring it back");
+}
+
+#[tokio::test]
+async fn each_change_is_told_by_itself_and_what_could_not_be_told_goes_with_the_call() {
+    let world = World::new().await;
+    let id = world.inbound().await.0.id;
+    world.store.record_status(id, fact(Status::Completed, 30)).await.unwrap();
+    world.store.record_judgement(id, judgement(Outcome::Yes, 1)).await.unwrap();
+    world.store.record_judgement(id, judgement(Outcome::Yes, 1)).await.unwrap();
+    world.store.record_judgement(id, judgement(Outcome::Yes, 2)).await.unwrap();
+    assert_eq!(world.store.analysis(id).await.unwrap().unwrap().revision, 2, "the same verdict twice is one");
+    for _ in 0..WorkItem::ATTEMPTS_MAX {
+        for leased in world.store.claim_work(100, Duration::from_secs(60)).await.unwrap() {
+            world.store.fail_work(&leased, "nobody listens").await.unwrap();
+        }
+        world.clock.advance(Duration::from_secs(3_600));
+    }
+    let told = async || {
+        let dead = world.store.dead_work().await.unwrap().into_iter();
+        dead.filter(|item| item.kind == WorkKind::TellAnalyzed).collect::<Vec<_>>()
+    };
+    let mut dead = told().await;
+    dead.sort_by_key(|item| item.occasion.unwrap().number);
+    let ids: Vec<_> = dead.iter().map(|item| item.id.clone()).collect();
+    assert_eq!(ids, [format!("tell_analyzed.{id}.1"), format!("tell_analyzed.{id}.2")]);
+    assert_eq!(world.store.retry_work(&ids[0]).await.unwrap().occasion, dead[0].occasion, "the same event again");
+    assert_eq!(world.store.erase_call(id, "owner").await.unwrap(), Erasure::Begun);
+    world.store.remove_parts(id).await.unwrap();
+    assert_eq!(told().await, []);
 }
