@@ -185,7 +185,7 @@ pub(crate) async fn list(api: Api<Viewer>, Query(query): Query<ListCalls>) -> Re
 pub(crate) async fn show(api: Api<Viewer>, Path(id): Path<String>) -> Result<Json<Judged>, Problem> {
     let call = api.store.call(call_id(&id)?).await?;
     let analysis = api.store.analysis(call.id).await?;
-    Ok(Json(Judged { call, analysis }))
+    Ok(Json(Judged::new(call, analysis)))
 }
 
 /// Erases a call that is over: from now on it is gone for everybody, and the worker removes its parts.

@@ -205,7 +205,7 @@ pub(crate) async fn prepare_of(
         script: script.script,
         engines: script.engines,
         history,
-        chat: so_far.chat.or_else(|| reported(call)),
+        chat: so_far.chat.or_else(|| reported(call, epoch)),
         offset_ms,
         greeted: so_far.greeted,
         disclosed: so_far.disclosed,
@@ -214,9 +214,11 @@ pub(crate) async fn prepare_of(
     Ok(Prepare { setup, account_sid, call_sid: Some(call_sid) })
 }
 
-/// The conversation that an engine reported and whose node wrote nothing down. The first epoch has none behind it.
-fn reported(call: &CallRecord) -> Option<ChatRef> {
-    let chat = call.marks.chats.last().filter(|_| call.epoch > 1)?;
+/// The conversation that an engine's service reported and whose node wrote nothing down. The first epoch has none behind
+/// it, and an engine that took over from the one that reported has no part in it.
+fn reported(call: &CallRecord, epoch: u32) -> Option<ChatRef> {
+    let chats = call.marks.chats.iter().filter(|_| epoch > 1);
+    let chat = chats.rev().find(|chat| call.engine.is_none_or(|engine| engine == chat.engine))?;
     Some(ChatRef { engine: chat.engine, group: chat.group.clone() })
 }
 

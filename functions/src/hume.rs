@@ -1,16 +1,15 @@
 //! `/hume/webhook`: what EVI tells of its chats.
 //!
-//! What is told is kept in the call's journal, in epoch 0, which no stream writes: that a chat began, and how it ended. Of
-//! a call whose node died before it wrote, this is how its conversation is found again, to go on with it or to fill its
-//! transcript. Deliveries come in any order and any number; each is answered at once, and kept once.
+//! What is told of a chat is kept in its call's record, in one place: when it began, when it ended and why. Of a call whose
+//! node died before it wrote, this is how its conversation is found again, to go on with it or to fill its transcript.
+//! Deliveries come in any order and any number; the record is the same.
 
 use axum::extract::{Request, State};
 use call::CallId;
 use call::agent::EngineKind;
-use call::journal::{Entry, Kind};
 use http::{HeaderMap, StatusCode};
 use secrecy::ExposeSecret;
-use store::{CallRecord, StoreError, WorkKind};
+use store::{CallRecord, Chat, Moment, StoreError, WorkKind};
 use wire::hume::webhook::{ChatRef, EndReason, SIGNATURE_HEADER, TIMESTAMP_HEADER, Webhook, verify};
 
 use crate::door::read_bytes;
@@ -20,9 +19,6 @@ use crate::state::StatusState;
 /// The largest delivery, in bytes: ids and a tool's arguments.
 const WEBHOOK_BYTES_MAX: usize = 64 << 10;
 
-/// Where the reports of chats begin among the numbers of epoch 0; below are those of transfers.
-const FIRST_SEQ: u64 = 1_000_000;
-
 pub(crate) async fn webhook(State(state): State<StatusState>, request: Request) -> Result<StatusCode, Problem> {
     let (parts, body) = request.into_parts();
     let body = read_bytes(&parts, body, WEBHOOK_BYTES_MAX).await?;
@@ -31,18 +27,16 @@ pub(crate) async fn webhook(State(state): State<StatusState>, request: Request) 
     match webhook {
         Webhook::ChatStarted(started) => {
             state.note("started", &started.chat);
-            let told = Told { event: "chat_started", when: started.start_time, end_reason: None, lasted_s: None };
-            state.keep(&started.chat, told).await?;
+            let chat = Chat { started_at: moment(started.start_time), ..named(&started.chat) };
+            state.keep(call_of(&started.chat), &chat).await?;
         }
         Webhook::ChatEnded(ended) => {
             state.note("ended", &ended.chat);
-            let told = Told {
-                event: "chat_ended",
-                when: ended.end_time,
-                end_reason: word(ended.end_reason),
-                lasted_s: u64::try_from(ended.duration_seconds).ok(),
-            };
-            if let Some(call) = state.keep(&ended.chat, told).await? {
+            let end_reason = word(ended.end_reason);
+            let duration_s = u64::try_from(ended.duration_seconds).ok();
+            let ended_at = moment(ended.end_time);
+            let chat = Chat { ended_at, duration_s, end_reason, ..named(&ended.chat) };
+            if let Some(call) = state.keep(call_of(&ended.chat), &chat).await? {
                 state.fill(&call).await?;
             }
         }
@@ -71,26 +65,13 @@ impl StatusState {
     }
 
     /// Keeps what was told of a chat, and gives its call; none for a chat that is not of a call of ours.
-    async fn keep(&self, chat: &ChatRef, told: Told) -> Result<Option<CallRecord>, StoreError> {
-        let Some(id) = call_of(chat) else { return Ok(None) };
-        let call = match self.store.call(id).await {
-            Ok(call) => call,
-            Err(error) if error.is_gone() => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let kind = Kind::ChatReported {
-            engine: EngineKind::Hume,
-            event: told.event.to_owned(),
-            chat_group: chat.chat_group_id.clone(),
-            chat: chat.chat_id.clone(),
-            when_ms: u64::try_from(told.when).unwrap_or_default(),
-            end_reason: told.end_reason,
-            lasted_s: told.lasted_s,
-        };
-        let seq = seq_of(told.event, &chat.chat_id);
-        let entry = Entry { epoch: 0, seq, at_ms: self.store.now().as_ms(), kind };
-        self.store.append_journal(id, &[entry]).await?;
-        Ok(Some(call))
+    async fn keep(&self, call: Option<CallId>, chat: &Chat) -> Result<Option<CallRecord>, StoreError> {
+        let Some(id) = call else { return Ok(None) };
+        match self.store.record_chat(id, chat).await {
+            Ok(_) => self.store.call(id).await.map(Some),
+            Err(error) if error.is_gone() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Has the transcript filled of a call whose end came before anybody had said that Hume was its engine.
@@ -103,12 +84,12 @@ impl StatusState {
     }
 }
 
-/// What was told of a chat.
-struct Told {
-    event: &'static str,
-    when: i64,
-    end_reason: Option<String>,
-    lasted_s: Option<u64>,
+fn named(chat: &ChatRef) -> Chat {
+    Chat::new(EngineKind::Hume, chat.chat_group_id.clone(), chat.chat_id.clone())
+}
+
+fn moment(unix_ms: i64) -> Option<Moment> {
+    u64::try_from(unix_ms).ok().filter(|ms| *ms > 0).map(Moment::from_ms)
 }
 
 /// Hume's word for an end.
@@ -119,13 +100,4 @@ fn word(reason: EndReason) -> Option<String> {
 /// Our call, which we name to EVI as the session's id.
 fn call_of(chat: &ChatRef) -> Option<CallId> {
     chat.custom_session_id.as_deref()?.parse().ok()
-}
-
-/// The same number for the same chat, so that a repeated delivery changes nothing (FNV-1a).
-fn seq_of(event: &str, chat: &str) -> u64 {
-    let hash = event
-        .bytes()
-        .chain(chat.bytes())
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    FIRST_SEQ + u64::from(hash)
 }

@@ -103,7 +103,7 @@ const OPERATIONS: &[Operation] = &[
     },
     Operation {
         path: "/v1/calls/{id}/journal",
-        summary: "What happened, in order.",
+        summary: "What happened, in order. Epoch 0 has turns that were filled in from the engine's own history, after the call's end: who followed the call with `after` finds them in the transcript, or reads from the beginning once it is over.",
         query: &[("after", "The last entry known, as <epoch>.<seq>."), ("limit", "1 to 1000.")],
         answer: (200, JSON, Some("JournalPage")),
         ..READ
@@ -313,6 +313,10 @@ fn schemas() -> Value {
                 "epoch": whole, "status": text, "duration_s": whole, "at": time,
             })),
             "analysis": { "anyOf": [reference("Analysis"), { "type": "null" }] },
+            "chats": { "type": "array", "items": object(&["engine", "group", "id"], json!({
+                "engine": text, "group": text, "id": text, "started_at": or_null("string"), "ended_at": or_null("string"),
+                "duration_s": or_null("integer"), "end_reason": or_null("string"),
+            })) },
         })),
         "Analysis": object(&["judgement", "correction", "revision"], json!({
             "revision": whole,

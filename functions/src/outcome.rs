@@ -5,7 +5,7 @@ use axum::extract::Path;
 use call::outcome::Outcome;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use store::{AccessKind, Analysis, CallRecord, Correction, WorkKind};
+use store::{AccessKind, Analysis, CallRecord, Chat, Correction, WorkKind};
 
 use crate::calls::call_id;
 use crate::door::{Api, Content, Operator};
@@ -23,12 +23,20 @@ pub(crate) struct Corrected {
     note: Option<String>,
 }
 
-/// A call with what was found out about it.
+/// A call with what was found out about it, and what its engines' services reported.
 #[derive(Debug, Serialize)]
 pub(crate) struct Judged {
     #[serde(flatten)]
-    pub(crate) call: CallRecord,
-    pub(crate) analysis: Option<Analysis>,
+    call: CallRecord,
+    analysis: Option<Analysis>,
+    chats: Vec<Chat>,
+}
+
+impl Judged {
+    pub(crate) fn new(mut call: CallRecord, analysis: Option<Analysis>) -> Self {
+        let chats = std::mem::take(&mut call.marks.chats);
+        Self { call, analysis, chats }
+    }
 }
 
 /// Corrects the outcome of a call that is over. The judge's verdict stays beside it.
@@ -49,7 +57,7 @@ pub(crate) async fn correct(
     let (call, analysis) = api.store.correct_outcome(id, correction).await?;
     api.store.note_access(id, &api.person.name, AccessKind::Corrected).await?;
     tracing::info!(call.id = %id, user = api.person.name, outcome = outcome.as_str(), "an outcome is corrected");
-    Ok(Json(Judged { call, analysis: Some(analysis) }))
+    Ok(Json(Judged::new(call, Some(analysis))))
 }
 
 /// Has a call that is over judged again.

@@ -358,25 +358,6 @@ pub enum Kind {
         /// Why.
         why: StreamEnd,
     },
-    /// The engine's vendor told us of a session by itself, by a webhook. Written in epoch 0.
-    ChatReported {
-        /// Whose.
-        engine: EngineKind,
-        /// The vendor's name for what happened, such as `chat_started`.
-        event: String,
-        /// The vendor's id of the conversation's chain.
-        chat_group: String,
-        /// The vendor's id of the session.
-        chat: String,
-        /// When, by the vendor's clock, Unix milliseconds.
-        when_ms: u64,
-        /// Why it ended, in the vendor's words.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        end_reason: Option<String>,
-        /// How long it was, in seconds.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        lasted_s: Option<u64>,
-    },
     /// Something is missing from the record.
     Gap {
         /// What, in words.

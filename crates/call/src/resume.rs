@@ -67,9 +67,6 @@ impl Conversation {
             Kind::EngineReady { engine, chat_group, .. } => {
                 self.chat = chat_group.clone().map(|group| ChatRef { engine: *engine, group });
             }
-            Kind::ChatReported { engine, chat_group, .. } => {
-                self.chat.get_or_insert_with(|| ChatRef { engine: *engine, group: chat_group.clone() });
-            }
             Kind::DisclosureHeard { .. } => self.disclosed = true,
             Kind::Instructed { instructions } => self.instructions = Some(instructions.clone()),
             Kind::Turn(turn) => {

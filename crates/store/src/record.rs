@@ -112,7 +112,7 @@ pub struct Marks {
     /// Whether the call counts among the placed calls that are under way.
     #[serde(default)]
     pub(crate) holds_place: bool,
-    /// The engine's chats that no journal knows, as the engine itself reported them.
+    /// The engines' chats, as their services reported them, in the order in which they began.
     #[serde(default)]
     pub chats: Vec<Chat>,
     /// What the recording was last joined of.
@@ -186,15 +186,43 @@ pub struct Transfer {
     pub at: Moment,
 }
 
-/// A conversation as an engine keeps it.
+/// A session as an engine's own service reported it, beside what the node wrote down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chat {
     /// Whose it is.
     pub engine: EngineKind,
-    /// The chain of sessions.
+    /// The service's id of the chain of sessions.
     pub group: String,
-    /// The session.
+    /// The service's id of the session.
     pub id: String,
+    /// When it began, by the service's clock; none until that is reported.
+    #[serde(default)]
+    pub started_at: Option<Moment>,
+    /// When it ended, likewise.
+    #[serde(default)]
+    pub ended_at: Option<Moment>,
+    /// How long it was, in seconds.
+    #[serde(default)]
+    pub duration_s: Option<u64>,
+    /// Why it ended, in the service's words.
+    #[serde(default)]
+    pub end_reason: Option<String>,
+}
+
+impl Chat {
+    /// A chat of which no more is known.
+    #[must_use]
+    pub const fn new(engine: EngineKind, group: String, id: String) -> Self {
+        Self { engine, group, id, started_at: None, ended_at: None, duration_s: None, end_reason: None }
+    }
+
+    /// Takes in another report of the same chat. What was reported stays.
+    pub(crate) fn take(&mut self, report: &Self) {
+        self.started_at = self.started_at.or(report.started_at);
+        self.ended_at = self.ended_at.or(report.ended_at);
+        self.duration_s = self.duration_s.or(report.duration_s);
+        self.end_reason = self.end_reason.take().or_else(|| report.end_reason.clone());
+    }
 }
 
 /// What a recording was joined of. A segment that came later shows in the figures, a file of somebody slower in the tag.

@@ -29,7 +29,8 @@ const DOUBT_SETTLES: Duration = Duration::from_secs(10);
 
 /// The engine's own history is complete by then. Hume promises no time.
 const HISTORY_SETTLES: Duration = Duration::from_secs(20);
-/// Chats of a call beside those in its journal. An engine opens one for each of a few links.
+
+/// Chats of a call that are kept. An engine opens one for each of a few links.
 const CHATS_MAX: usize = 100;
 
 /// A fact about a call's status: from a callback, or from Twilio's call list.
@@ -165,15 +166,18 @@ impl Store {
         .await
     }
 
-    /// Records a chat that an engine reported and the journal does not know, at most a hundred.
-    pub async fn record_chat(&self, id: CallId, chat: &Chat) -> Result<Recorded, StoreError> {
+    /// Records what an engine's service reports of a chat: of at most a hundred chats, in any order, any number of times.
+    pub async fn record_chat(&self, id: CallId, report: &Chat) -> Result<Recorded, StoreError> {
         self.change_call(id, |call| {
-            let known = &mut call.marks.chats;
-            if known.contains(chat) || known.len() >= CHATS_MAX {
-                return Change::Keep(Recorded::Stale);
+            let before = call.marks.chats.clone();
+            let chats = &mut call.marks.chats;
+            match chats.iter().position(|chat| (chat.engine, &chat.id) == (report.engine, &report.id)) {
+                Some(known) => chats[known].take(report),
+                None if chats.len() < CHATS_MAX => chats.push(report.clone()),
+                None => {}
             }
-            known.push(chat.clone());
-            Change::Write(Recorded::Applied, Vec::new())
+            chats.sort_by(|a, b| (a.started_at.or(a.ended_at), &a.id).cmp(&(b.started_at.or(b.ended_at), &b.id)));
+            if *chats == before { Change::Keep(Recorded::Stale) } else { Change::Write(Recorded::Applied, Vec::new()) }
         })
         .await
     }

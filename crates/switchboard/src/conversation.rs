@@ -155,7 +155,6 @@ impl<'s> Live<'s> {
             | Kind::Instructed { .. }
             | Kind::Commanded { .. }
             | Kind::NextStep { .. }
-            | Kind::ChatReported { .. }
             | Kind::Measured(_)
             | Kind::StreamEnded { .. } => {}
         }
@@ -360,7 +359,6 @@ fn event(entry: &Entry) -> Option<String> {
         | Kind::Turn(_)
         | Kind::Commanded { .. }
         | Kind::NextStep { .. }
-        | Kind::ChatReported { .. }
         | Kind::Measured(_)
         | Kind::StreamEnded { .. } => None,
     }

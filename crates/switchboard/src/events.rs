@@ -205,7 +205,6 @@ fn told(entry: &Entry, words: bool) -> Option<(Style, &'static str, String)> {
         | Kind::Speaking { .. }
         | Kind::Commanded { .. }
         | Kind::NextStep { .. }
-        | Kind::ChatReported { .. }
         | Kind::Measured(_)
         | Kind::StreamEnded { .. } => None,
     }

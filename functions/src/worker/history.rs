@@ -11,14 +11,14 @@ use call::agent::EngineKind;
 use call::history::{Remembered, fill, is_incomplete};
 use call::journal::{Entry, Expression, Kind, Speaker};
 use clients::{ChatHistory, HumeAccess};
-use store::WorkKind;
+use store::{Chat, WorkKind};
 use wire::hume::rest::{ChatEvent, EventKind};
 
 use super::{Step, WorkError, Worker};
 use crate::connect::journal;
 
-/// Where filled turns begin among the numbers of epoch 0; below are the reports of chats.
-const FIRST_SEQ: u64 = 10_000_000_000;
+/// The number of the first filled turn. Nothing else stands in epoch 0.
+const FIRST_SEQ: u64 = 1;
 
 /// As many of a caller's expressions are kept as the call machine keeps.
 const EXPRESSIONS_KEPT: usize = 3;
@@ -26,17 +26,17 @@ const EXPRESSIONS_KEPT: usize = 3;
 impl Worker {
     pub(super) async fn fill_transcript(&self, id: CallId) -> Result<Step, WorkError> {
         let Some(hume) = &self.hume else { return Ok(Step::Done) };
-        match self.store.call(id).await {
-            Ok(_) => {}
+        let call = match self.store.call(id).await {
+            Ok(call) => call,
             Err(error) if error.is_gone() => return Ok(Step::Done),
             Err(error) => return Err(error.into()),
-        }
+        };
         let entries = journal(&self.store, id).await?;
         if !is_incomplete(&entries, EngineKind::Hume) {
             return Ok(Step::Done);
         }
         let mut remembered = Vec::new();
-        for history in histories(&entries) {
+        for history in histories(&entries, &call.marks.chats) {
             match hume.events(&history).await {
                 Ok(events) => remembered.extend(events.iter().filter_map(understood)),
                 Err(access @ (HumeAccess::Gone | HumeAccess::Forbidden)) => {
@@ -67,15 +67,13 @@ impl Worker {
 
 /// The conversations of a call at Hume: by their groups, which hold all of their sessions; by session where no group is
 /// known.
-fn histories(entries: &[Entry]) -> BTreeSet<ChatHistory> {
-    let mut histories = BTreeSet::new();
+fn histories(entries: &[Entry], reported: &[Chat]) -> BTreeSet<ChatHistory> {
+    let reported = reported.iter().filter(|chat| chat.engine == EngineKind::Hume);
+    let mut histories: BTreeSet<_> = reported.map(|chat| ChatHistory::Group(chat.group.clone())).collect();
     for entry in entries {
         if let Kind::EngineReady { engine: EngineKind::Hume, chat_group, chat, .. } = &entry.kind {
             let group = chat_group.clone().map(ChatHistory::Group);
             histories.extend(group.or_else(|| chat.clone().map(ChatHistory::Chat)));
-        }
-        if let Kind::ChatReported { engine: EngineKind::Hume, chat_group, .. } = &entry.kind {
-            histories.insert(ChatHistory::Group(chat_group.clone()));
         }
     }
     histories

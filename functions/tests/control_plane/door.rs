@@ -190,8 +190,53 @@ async fn humes_deliveries_are_believed_by_their_signature_and_kept_once() {
     for _ in 0..2 {
         assert_eq!(world.send(deliver("hume-key")).await.status, StatusCode::NO_CONTENT);
     }
-    let entries = world.store.read_journal(call.id, None, 10).await.unwrap().entries;
-    assert_eq!((entries.len(), entries[0].epoch), (1, 0));
+    let chats = world.call_of(1).await.marks.chats;
+    assert_eq!(chats.iter().map(|chat| (chat.group.as_str(), chat.id.as_str())).collect::<Vec<_>>(), [("g-1", "c-1")]);
+    assert_eq!(world.store.read_journal(call.id, None, 10).await.unwrap().entries, [], "the journal is the node's");
+}
+
+/// A delivery of Hume's, signed now.
+fn from_hume(world: &World, body: &serde_json::Value) -> Request {
+    let (body, now) = (body.to_string(), (world.store.now().as_ms() / 1_000).to_string());
+    let signature = wire::hume::webhook::sign(b"hume-key", body.as_bytes(), &now);
+    let builder = Request::builder().method(Method::POST).uri("/hume/webhook");
+    let builder = builder.header(wire::hume::webhook::SIGNATURE_HEADER, signature);
+    builder.header(wire::hume::webhook::TIMESTAMP_HEADER, &now).body(Body::from(body)).unwrap()
+}
+
+#[tokio::test]
+async fn what_hume_reports_of_chats_reads_the_same_in_whatever_order_it_came() {
+    let mut shown = Vec::new();
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2]] {
+        let world = World::new().await;
+        world.twilio("/twilio/voice", &about(1, "inbound", "ringing")).await;
+        let id = world.call_of(1).await.id.to_string();
+        let chat = |chat: &str, more: serde_json::Value| {
+            let mut body = json!({ "chat_group_id": "g-1", "chat_id": chat, "custom_session_id": id });
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            body
+        };
+        let started =
+            |at: u64| json!({ "event_name": "chat_started", "start_time": at, "chat_start_type": "new_chat_group" });
+        let ended = |at: u64| json!({ "event_name": "chat_ended", "end_time": at, "duration_seconds": 5, "end_reason": "USER_ENDED" });
+        let reports = [
+            chat("c-9", started(1_795_262_400_123)),
+            chat("c-9", ended(1_795_262_405_123)),
+            chat("c-1", started(1_795_262_406_000)),
+            chat("c-1", ended(1_795_262_411_000)),
+        ];
+        for n in order.into_iter().chain(order) {
+            assert_eq!(world.send(from_hume(&world, &reports[n])).await.status, StatusCode::NO_CONTENT);
+        }
+        let call = world.api("vic", Method::GET, &format!("/v1/calls/{id}"), None).await.json();
+        shown.push(call["chats"].clone());
+    }
+    assert!(shown.iter().all(|chats| *chats == shown[0]), "{shown:#?}");
+    let first = json!({
+        "engine": "hume", "group": "g-1", "id": "c-9", "started_at": "2026-11-21T12:00:00.123Z",
+        "ended_at": "2026-11-21T12:00:05.123Z", "duration_s": 5, "end_reason": "USER_ENDED",
+    });
+    assert_eq!((&shown[0][0], &shown[0][1]["id"], shown[0].as_array().unwrap().len()), (&first, &json!("c-1"), 2));
 }
 
 /// The log is that of all tests of this program, as far as they have come.

@@ -117,3 +117,35 @@ async fn a_whole_transcript_is_left_alone_and_a_service_that_is_gone_is_no_failu
     let round = world.worker.clone().remembering(Some(hume)).catch_up(5).await.unwrap();
     assert_eq!(round.failed, 0, "{round:?}");
 }
+
+#[tokio::test]
+async fn a_chat_that_only_hume_reported_fills_the_transcript_and_is_gone_on_with() {
+    let world = World::new().await;
+    let (evi, group) = remembering_evi(&world).await;
+    world.twilio("/twilio/voice", &about(1, "inbound", "ringing")).await;
+    let id = world.call_of(1).await.id;
+    let at_ms = world.store.now().as_ms();
+    let started = Entry { epoch: 1, seq: 1, at_ms, kind: Kind::StreamStarted { stream_sid: "MZ1".into() } };
+    world.store.append_journal(id, &[started]).await.unwrap();
+    let report = store::Chat::new(EngineKind::Hume, group.clone(), "c-1".to_owned());
+    world.store.record_chat(id, &report).await.unwrap();
+    // The node died before it wrote that it had an engine: the next one goes on with the chat that is reported.
+    world.store.claim_stream(id, 1, "node-0", wire::twilio::StreamSid::from_number(1)).await.unwrap();
+    world.twilio(&format!("/twilio/voice/next?call={id}&epoch=1"), &about(1, "inbound", "in-progress")).await;
+    let prepared = world.nodes[0].memory(|memory| memory.prepared.last().unwrap().setup.clone());
+    let chat = prepared.chat.map(|chat| (chat.engine, chat.group));
+    assert_eq!((prepared.epoch, chat), (2, Some((EngineKind::Hume, group))));
+
+    let fact = StatusFact {
+        status: store::Status::Completed,
+        source: store::Source::Callback,
+        at: world.store.now(),
+        duration_s: Some(9),
+        sip_code: None,
+    };
+    world.store.record_status(id, fact).await.unwrap();
+    world.store.add_work(id, store::WorkKind::FillTranscript, world.store.now()).await.unwrap();
+    let hume = Hume::new(evi.url.parse().unwrap(), "key".to_owned().into()).unwrap();
+    world.worker.clone().remembering(Some(hume)).catch_up(5).await.unwrap();
+    assert!(!transcript(&world, id).await.is_empty());
+}

@@ -95,7 +95,6 @@ fn of_entry(kind: &Kind) -> Option<String> {
         | Kind::EngineError { .. }
         | Kind::BookingRecorded { .. }
         | Kind::Instructed { .. }
-        | Kind::ChatReported { .. }
         | Kind::NextStep { .. }
         | Kind::Measured(_) => return None,
     })
