@@ -69,6 +69,19 @@ def test_the_package_asks_and_is_answered_by_the_schema():
     assert usage.total_token_count == parts
 
 
+def test_the_package_finds_the_model_that_is_asked_by_name():
+    with client() as service:
+        model = service.models.get(model=MODEL)
+    assert model.name == f"models/{MODEL}" and "generateContent" in model.supported_actions
+    described = httpx2.get(f"{os.environ['GEMINI_URL']}/v1beta/models/{MODEL}", headers={"x-goog-api-key": "key"})
+    # The package gives two of the keys names of its own.
+    theirs = {"supportedGenerationMethods": "supportedActions"}
+    types.Model.model_validate({theirs.get(name, name): value for name, value in described.json().items()})
+    with client() as service, pytest.raises(errors.ClientError) as unknown:
+        service.models.get(model="gemini-1.0-pro")
+    assert unknown.value.code == 404
+
+
 def test_every_key_of_an_answer_is_one_of_the_packages():
     response = httpx2.post(
         f"{os.environ['GEMINI_URL']}/v1beta/models/{MODEL}:generateContent", json=OURS, headers={"x-goog-api-key": "key"}

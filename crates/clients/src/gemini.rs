@@ -7,6 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use reqwest::RequestBuilder;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -16,7 +17,7 @@ use wire::gemini::response::Generated;
 use wire::gemini::{API_KEY_HEADER, Model, SERVER_TIMEOUT_HEADER};
 
 use crate::BaseUrl;
-use crate::transport::{NoAnswer, SetupError, Transport};
+use crate::transport::{Answer, NoAnswer, SetupError, Transport};
 
 /// How long an answer may take: a model thinks some seconds about an hour of talk. The worker's lease covers ten of them.
 const TIMEOUT: Duration = Duration::from_secs(25);
@@ -132,22 +133,13 @@ impl Gemini {
     ) -> Result<Generated, GeminiError> {
         let request = GenerateContent::structured(&self.model, instructions, question, schema, tokens_max);
         let body = serde_json::to_vec(&request).expect("invariant: a request is always JSON");
-        let mut key = HeaderValue::from_str(self.key.expose_secret()).map_err(|_| GeminiError::BadKey)?;
-        key.set_sensitive(true);
         let request = self
             .transport
             .post(&self.model.path())
-            .header(API_KEY_HEADER, key)
             .header(SERVER_TIMEOUT_HEADER, self.timeout.as_secs().max(1))
             .header(CONTENT_TYPE, "application/json")
             .body(body);
-        let no_answer = |reason| {
-            if reason == NoAnswer::Timeout { GeminiError::Timeout } else { GeminiError::NoAnswer(reason) }
-        };
-        let answer = self.transport.send(request).await.map_err(no_answer)?;
-        if !answer.is_success() {
-            return Err(GeminiError::Refused(ApiError::parse(answer.status, &answer.body)));
-        }
+        let answer = self.send(request).await?;
         let generated: Generated = serde_json::from_slice(&answer.body).map_err(|_| GeminiError::Unreadable)?;
         if let Some(status) = &generated.model_status {
             let (stage, until) = (status.model_stage.as_deref(), status.retirement_time.as_deref());
@@ -156,5 +148,30 @@ impl Gemini {
             }
         }
         Ok(generated)
+    }
+
+    /// Whether the service is there, takes our key, and has our model. Costs nothing.
+    ///
+    /// # Errors
+    ///
+    /// It is not, does not, or has not.
+    pub async fn check(&self) -> Result<(), GeminiError> {
+        let answer = self.send(self.transport.get(&self.model.description_path())).await?;
+        let described: Value = serde_json::from_slice(&answer.body).map_err(|_| GeminiError::Unreadable)?;
+        if described["name"].is_string() { Ok(()) } else { Err(GeminiError::Unreadable) }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Answer, GeminiError> {
+        let mut key = HeaderValue::from_str(self.key.expose_secret()).map_err(|_| GeminiError::BadKey)?;
+        key.set_sensitive(true);
+        let no_answer = |reason| {
+            if reason == NoAnswer::Timeout { GeminiError::Timeout } else { GeminiError::NoAnswer(reason) }
+        };
+        let answer = self.transport.send(request.header(API_KEY_HEADER, key)).await.map_err(no_answer)?;
+        if answer.is_success() {
+            Ok(answer)
+        } else {
+            Err(GeminiError::Refused(ApiError::parse(answer.status, &answer.body)))
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A simulated Gemini: `generateContent`, strict about requests, with a judge that reads.
+//! A simulated Gemini: `generateContent`, and the descriptions of its models; strict about requests, with a judge that reads.
 //!
 //! A request is checked as the service checks it ([`wire::gemini::strict`]): keys, types, the schema. The answer comes
 //! from the transcript in the prompt: its lines are read, a rule for bookings in four languages judges them, and the
@@ -106,22 +106,15 @@ impl Gemini {
 
     /// `POST /v1beta/models/<model>:generateContent`.
     pub fn generate(&mut self, model: &str, key: Option<&str>, body: &[u8]) -> Reply {
-        if !key.is_some_and(|key| self.admits(key)) {
-            let reason = json!({
-                "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID",
-                "domain": "googleapis.com", "metadata": { "service": "generativelanguage.googleapis.com" },
-            });
-            let message = "API key not valid. Please pass a valid API key.";
-            return self.refusal(error(400, "INVALID_ARGUMENT", message, vec![reason]));
+        if let Err(refusal) = self.admit(key) {
+            return refusal;
         }
         if self.asked.len() < ASKED_MAX {
             let body = serde_json::from_slice(body).unwrap_or_default();
             self.asked.push(Asked { model: model.to_owned(), body });
         }
-        if !self.config.models.iter().any(|known| known == model) {
-            let message =
-                format!("models/{model} is not found for API version v1beta, or is not supported for generateContent.");
-            return self.refusal(error(404, "NOT_FOUND", &message, Vec::new()));
+        if let Err(refusal) = self.find(model) {
+            return refusal;
         }
         let asked = match strict::read(body) {
             Ok(asked) => asked,
@@ -137,6 +130,41 @@ impl Gemini {
                 self.answer(model, &asked, Some(fault))
             }
         }
+    }
+
+    /// `GET /v1beta/models/<model>`.
+    #[must_use]
+    pub fn describe(&self, model: &str, key: Option<&str>) -> Reply {
+        if let Err(refusal) = self.admit(key).and_then(|()| self.find(model)) {
+            return refusal;
+        }
+        let description = json!({
+            "name": format!("models/{model}"), "version": "001", "displayName": model, "description": "Simulated.",
+            "inputTokenLimit": 1_048_576, "outputTokenLimit": 65_536, "supportedGenerationMethods": ["generateContent"],
+            "temperature": 1, "topP": 0.95, "topK": 64, "maxTemperature": 2, "thinking": true,
+        });
+        Reply { status: 200, body: description.to_string(), after: Duration::ZERO }
+    }
+
+    fn admit(&self, key: Option<&str>) -> Result<(), Reply> {
+        if key.is_some_and(|key| self.admits(key)) {
+            return Ok(());
+        }
+        let reason = json!({
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID",
+            "domain": "googleapis.com", "metadata": { "service": "generativelanguage.googleapis.com" },
+        });
+        let message = "API key not valid. Please pass a valid API key.";
+        Err(self.refusal(error(400, "INVALID_ARGUMENT", message, vec![reason])))
+    }
+
+    fn find(&self, model: &str) -> Result<(), Reply> {
+        if self.config.models.iter().any(|known| known == model) {
+            return Ok(());
+        }
+        let message =
+            format!("models/{model} is not found for API version v1beta, or is not supported for generateContent.");
+        Err(self.refusal(error(404, "NOT_FOUND", &message, Vec::new())))
     }
 
     fn admits(&self, key: &str) -> bool {

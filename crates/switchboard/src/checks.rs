@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use clients::{BaseUrl, ClientError, Hume, HumeAccess};
+use clients::{BaseUrl, ClientError, Gemini, GeminiError, Hume, HumeAccess};
+use functions::judge::Judge;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
@@ -102,8 +103,14 @@ pub async fn credentials(plan: &Plan, settings: &Settings) -> Vec<Check> {
             (Service::Real | Service::Simulated | Service::LeftOut, _) => None,
         }
     };
-    let (twilio, hume, openai, groq) = tokio::join!(twilio, hume, openai, groq);
-    [twilio, hume, openai, groq].into_iter().flatten().collect()
+    let gemini = async {
+        match &settings.judge {
+            Judge::Gemini(client) => Some(gemini(client).await),
+            Judge::LocalRule => None,
+        }
+    };
+    let (twilio, hume, openai, groq, gemini) = tokio::join!(twilio, hume, openai, groq, gemini);
+    [twilio, hume, openai, groq, gemini].into_iter().flatten().collect()
 }
 
 async fn twilio(settings: &Settings) -> Check {
@@ -162,6 +169,37 @@ async fn hume(base: &str, key: SecretString) -> Check {
             "no answer in time",
             "check this machine's network; calls go to the agent's next engine meanwhile",
         ),
+    }
+}
+
+/// Who judges calls. Calls go on without, so only a key that is wrong for sure is in the way.
+async fn gemini(client: &Gemini) -> Check {
+    const WHAT: &str = "Gemini's credentials";
+    const LATER: &str = "check this machine's network and GEMINI_BASE_URL; a call is judged when Gemini answers";
+    let model = client.model();
+    match client.clone().with_timeout(PATIENCE).check().await {
+        Ok(()) => Check::good(WHAT, format!("accepted; {model} judges calls")),
+        Err(GeminiError::Refused(error))
+            if matches!(error.code, 401 | 403) || error.reason() == Some("API_KEY_INVALID") =>
+        {
+            Check::bad(
+                WHAT,
+                format!("Gemini does not accept the key (HTTP {})", error.code),
+                "compare GEMINI_API_KEY with Google AI Studio, or leave it out: the local rule judges then",
+            )
+        }
+        Err(GeminiError::Refused(error)) if error.status == "NOT_FOUND" => Check::doubtful(
+            WHAT,
+            format!("there is no model {model}: every call will be unclear"),
+            format!("set GEMINI_MODEL to one that there is, or leave it out for {}", Gemini::MODEL),
+        ),
+        Err(error @ GeminiError::BadKey) => Check::bad(WHAT, error.to_string(), "look at GEMINI_API_KEY"),
+        Err(
+            error @ (GeminiError::Refused(_)
+            | GeminiError::Timeout
+            | GeminiError::NoAnswer(_)
+            | GeminiError::Unreadable),
+        ) => Check::doubtful(WHAT, format!("could not be checked: {error}"), LATER),
     }
 }
 

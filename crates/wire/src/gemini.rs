@@ -47,6 +47,12 @@ impl Model {
         format!("/v1beta/models/{}:generateContent", self.0)
     }
 
+    /// Where it is described. (Gemini API: "models.get")
+    #[must_use]
+    pub fn description_path(&self) -> String {
+        format!("/v1beta/models/{}", self.0)
+    }
+
     /// Whether its thinking is set by level. Those before the third generation count tokens instead, and refuse a
     /// level. (Gemini API: "Gemini thinking")
     #[must_use]

@@ -69,3 +69,23 @@ async fn silence_and_absence_are_told_apart() {
     drop(listener);
     assert_eq!(ask(&client(base)).await.unwrap_err(), GeminiError::NoAnswer(NoAnswer::Connect));
 }
+
+#[tokio::test]
+async fn a_check_asks_for_the_model_by_its_name_and_says_what_is_wrong() {
+    const UNKNOWN: &str = r#"{"error":{"code":404,"message":"models/x is not found","status":"NOT_FOUND"}}"#;
+    let replies = [
+        Reply::With(200, r#"{"name":"models/gemini-3.5-flash-lite","version":"001"}"#),
+        Reply::With(404, UNKNOWN),
+        Reply::With(200, "<html>welcome</html>"),
+        Reply::With(200, "{}"),
+    ];
+    let (service, base) = Service::start(replies).await;
+    let gemini = client(base);
+    assert_eq!(gemini.check().await, Ok(()));
+    assert!(matches!(gemini.check().await, Err(GeminiError::Refused(error)) if error.status == "NOT_FOUND"));
+    assert_eq!(gemini.check().await, Err(GeminiError::Unreadable), "something else answers there");
+    assert_eq!(gemini.check().await, Err(GeminiError::Unreadable));
+    let asked = service.asked();
+    assert_eq!(asked[0].line, "GET /v1beta/models/gemini-3.5-flash-lite");
+    assert_eq!(asked[0].credential, KEY);
+}

@@ -12,7 +12,7 @@ use axum::routing::post;
 use tokio::task::JoinHandle;
 use wire::gemini::API_KEY_HEADER;
 
-use super::{Asked, Faults, Gemini, GeminiConfig};
+use super::{Asked, Faults, Gemini, GeminiConfig, Reply};
 
 /// The largest request that is taken, in bytes. (Gemini API: 20 MB)
 const BODY_MAX: usize = 20 << 20;
@@ -36,8 +36,8 @@ pub async fn start(config: GeminiConfig, faults: Faults) -> std::io::Result<Hand
     let model = Arc::new(Mutex::new(Gemini::new(config, faults)));
     let app = Router::new()
         // Google's documentation and ours say `v1beta`, its newest packages ask `v1` for the same.
-        .route("/v1beta/models/{method}", post(generate))
-        .route("/v1/models/{method}", post(generate))
+        .route("/v1beta/models/{method}", post(generate).get(describe))
+        .route("/v1/models/{method}", post(generate).get(describe))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(Arc::clone(&model));
     let task = tokio::spawn(async move {
@@ -76,9 +76,20 @@ async fn generate(
     let Some(model) = method.strip_suffix(":generateContent") else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let key = headers.get(API_KEY_HEADER).and_then(|key| key.to_str().ok());
-    let reply = lock(&gemini).generate(model, key, &body);
+    let reply = lock(&gemini).generate(model, key(&headers), &body);
     tokio::time::sleep(reply.after).await;
+    answer(reply)
+}
+
+async fn describe(State(gemini): State<Arc<Mutex<Gemini>>>, Path(model): Path<String>, headers: HeaderMap) -> Response {
+    answer(lock(&gemini).describe(&model, key(&headers)))
+}
+
+fn key(headers: &HeaderMap) -> Option<&str> {
+    headers.get(API_KEY_HEADER).and_then(|key| key.to_str().ok())
+}
+
+fn answer(reply: Reply) -> Response {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [(CONTENT_TYPE, "application/json; charset=UTF-8")], reply.body).into_response()
 }

@@ -7,6 +7,7 @@ mod webhooks;
 use std::time::Duration;
 
 use functions::PublicUrl;
+use functions::judge::Judge;
 
 use crate::api::Api;
 use crate::checks::{self, Check, Verdict};
@@ -30,6 +31,7 @@ pub(super) async fn run(doctor: Doctor, environment: Environment, screen: &mut S
     let settings = plan.provisional_settings().map_err(Failure::Problems)?;
     let running = Api::of_running(&plan.data_dir).await?;
     let mut found = simulated(&plan);
+    found.extend(judge(&plan, &settings));
     found.push(program(running.as_ref(), &plan));
     if let Some(api) = &running {
         found.extend(engines::left_alone(api).await);
@@ -84,6 +86,18 @@ fn simulated(plan: &Plan) -> Vec<Check> {
         found.push(Check::good("Store", format!("embedded, in {}", plan.data_dir.display())));
     }
     found
+}
+
+/// Who judges calls, where nobody has to be asked for it.
+fn judge(plan: &Plan, settings: &Settings) -> Option<Check> {
+    const WHAT: &str = "Gemini";
+    const FOUND: &str =
+        "not asked: GEMINI_API_KEY is not set. The local rule, on phrases, judges calls; it is for demonstrations";
+    match (&settings.judge, plan.twilio) {
+        (Judge::Gemini(_), _) => None,
+        (Judge::LocalRule, Service::Real) => Some(Check::doubtful(WHAT, FOUND, "set GEMINI_API_KEY")),
+        (Judge::LocalRule, Service::Simulated | Service::LeftOut) => Some(Check::good(WHAT, FOUND)),
+    }
 }
 
 fn program(running: Option<&Api>, plan: &Plan) -> Check {

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::harness::{DataDir, Dev, run, stderr, stdout};
+use crate::harness::{DataDir, Dev, program, run, stderr, stdout};
 
 #[test]
 fn a_port_in_use_is_said_with_its_remedy() {
@@ -113,5 +113,40 @@ fn the_doctor_knows_what_is_simulated_and_what_is_missing() {
         found.as_array().unwrap().iter().any(|check| check["what"] == "Twilio" && check["verdict"] == "good"),
         "{found}"
     );
+    let judge = found.as_array().unwrap().iter().find(|check| check["what"] == "Gemini").unwrap();
+    assert!(judge["found"].as_str().unwrap().contains("local rule") && judge["verdict"] == "good", "{judge}");
     assert!(stdout(&run(&data_dir.0, &[], &["--help"])).contains("doctor"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_asks_gemini_whether_it_takes_the_key_and_has_the_model() {
+    let config = sim::gemini::GeminiConfig { api_keys: vec!["a-good-key".to_owned()], ..Default::default() };
+    let gemini = sim::gemini::server::start(config, sim::gemini::Faults::none()).await.unwrap();
+    let doctor = async |key: &str, model: &str, url: &str| {
+        let data_dir = DataDir::new("judge");
+        let variables = [("GEMINI_API_KEY", key), ("GEMINI_MODEL", model), ("GEMINI_BASE_URL", url)];
+        let mut command = program(&data_dir.0, &variables);
+        command.args(["doctor", "--json"]);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let text = stdout(&output);
+        assert!(!text.contains(key), "{text}");
+        let found: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let check = found.as_array().unwrap().iter().find(|check| check["what"] == "Gemini's credentials").cloned();
+        let check = check.unwrap_or_else(|| panic!("{found}"));
+        (
+            output.status.code(),
+            check["verdict"].as_str().unwrap().to_owned(),
+            check["found"].as_str().unwrap().to_owned(),
+        )
+    };
+    let (code, verdict, said) = doctor("a-good-key", "gemini-3.8-flash", &gemini.url).await;
+    assert_eq!((code, verdict.as_str(), said.as_str()), (Some(0), "good", "accepted; gemini-3.8-flash judges calls"));
+    let (code, verdict, said) = doctor("another-key", "gemini-3.8-flash", &gemini.url).await;
+    assert_eq!((code, verdict.as_str()), (Some(1), "bad"), "{said}");
+    let (code, verdict, said) = doctor("a-good-key", "gemini-1.0-pro", &gemini.url).await;
+    assert_eq!((code, verdict.as_str()), (Some(0), "doubtful"), "{said}");
+    assert!(said.contains("no model gemini-1.0-pro"), "{said}");
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (code, verdict, said) = doctor("a-good-key", "gemini-3.8-flash", &format!("http://127.0.0.1:{port}")).await;
+    assert_eq!((code, verdict.as_str()), (Some(0), "doubtful"), "{said}");
 }
