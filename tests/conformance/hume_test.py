@@ -257,11 +257,22 @@ def test_a_chat_is_resumed_and_the_history_tells_of_both_in_pages():
         assert len(ids) > 2 and len(set(ids)) == len(ids), "more than a page, and nothing twice"
         assert ids[0] == second.chat_id and first.chat_id in ids
 
-        events = []
-        async for entry in await api.chats.list_chat_events(first.chat_id, page_size=2):
-            events.append(known(entry))
+        async def all_of(list_events, id, page_size):
+            # The package asks for page after page until one is empty.
+            pages = await list_events(id, page_size=page_size, ascending_order=True)
+            return [known(entry) async for entry in pages]
+
+        def is_history(events):
+            stamps = [entry.timestamp for entry in events]
+            assert stamps == sorted(stamps) and len({entry.id for entry in events}) == len(events)
+            # Milliseconds: in seconds, these would be years after 30,000.
+            assert all(1_000_000_000_000 < stamp < 10_000_000_000_000 for stamp in stamps), stamps
+
+        events = await all_of(api.chats.list_chat_events, first.chat_id, 2)
+        is_history(events)
         kinds = [entry.type for entry in events]
-        assert "USER_MESSAGE" in kinds and "AGENT_MESSAGE" in kinds and len(kinds) > 2
+        assert "USER_MESSAGE" in kinds and "AGENT_MESSAGE" in kinds and len(kinds) > 2, "more than a page"
+        assert events == await all_of(api.chats.list_chat_events, first.chat_id, 100)
         said = [entry.message_text for entry in events if entry.type == "USER_MESSAGE"]
         assert said == ["I'd like to book an appointment."]
 
@@ -272,10 +283,11 @@ def test_a_chat_is_resumed_and_the_history_tells_of_both_in_pages():
         assert (group.num_chats, group.most_recent_chat_id) == (2, second.chat_id)
         both = known(await api.chat_groups.get_chat_group(first.chat_group_id, page_size=10))
         assert [entry.id for entry in both.chats_page] == [first.chat_id, second.chat_id]
-        async for entry in await api.chat_groups.list_chat_group_events(first.chat_group_id, page_size=3):
-            known(entry)
-            said.append(entry.message_text)
-        assert "Tuesday at ten, please." in said
+        of_group = await all_of(api.chat_groups.list_chat_group_events, first.chat_group_id, 3)
+        is_history(of_group)
+        of_second = await all_of(api.chats.list_chat_events, second.chat_id, 3)
+        assert [entry.id for entry in of_group] == [entry.id for entry in events + of_second], "all of both, in order"
+        assert "Tuesday at ten, please." in [entry.message_text for entry in of_second]
 
         with pytest.raises(ApiError) as missing:
             await api.chat_groups.get_chat_group("00000000-0000-4000-8000-000000000000")
