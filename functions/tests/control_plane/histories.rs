@@ -138,7 +138,7 @@ async fn a_chat_that_only_hume_reported_fills_the_transcript_and_is_gone_on_with
 
     let fact = StatusFact {
         status: store::Status::Completed,
-        source: store::Source::Callback,
+        source: Source::Callback,
         at: world.store.now(),
         duration_s: Some(9),
         sip_code: None,

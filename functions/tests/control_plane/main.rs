@@ -5,6 +5,7 @@
 
 mod agents;
 mod door;
+mod endings;
 mod histories;
 mod log;
 mod next;

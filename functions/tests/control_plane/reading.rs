@@ -1,5 +1,7 @@
 //! Reading the call log, and steering calls.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use call::journal::{Entry, Kind, Speaker, Turn};
 use http::Method;
@@ -7,6 +9,7 @@ use serde_json::json;
 use store::{RecordingState, StatusFact};
 use wire::twilio::StreamSid;
 
+use crate::outcomes::{BOOKING, call_with};
 use crate::world::{Plan, World, about, api_request};
 
 const RECORDED: &str = "default = true\nengines = [\"hume\"]\ninstructions = \"Be kind.\"\ndisclosure = \"I am an AI.\"\nrecording = true\n";
@@ -16,7 +19,7 @@ async fn lists_are_paged_and_filtered_and_name_what_they_do_not_know() {
     let world = World::new().await;
     for sid in 1..=5 {
         world.twilio("/twilio/voice", &about(sid, "inbound", "ringing")).await;
-        world.pass(std::time::Duration::from_secs(1)).await;
+        world.pass(Duration::from_secs(1)).await;
     }
     world.twilio("/twilio/status", &about(2, "inbound", "no-answer")).await;
     let page = world.api("vic", Method::GET, "/v1/calls?limit=3", None).await.json();
@@ -105,7 +108,7 @@ async fn a_recording_is_joined_by_the_worker_and_served_in_ranges() {
         sip_code: None,
     };
     world.store.record_status(call.id, fact).await.unwrap();
-    world.pass(std::time::Duration::from_secs(60)).await;
+    world.pass(Duration::from_secs(60)).await;
     world.worker.catch_up(5).await.unwrap();
     assert_eq!(world.call_of(1).await.recording, Some(RecordingState::Ready));
 
@@ -137,7 +140,7 @@ async fn a_recording_is_joined_by_the_worker_and_served_in_ranges() {
 
     // A segment that comes after the joining is joined as well.
     world.store.put_segment(call.id, 1, 1, Bytes::from(vec![0x55; 16_000])).await.unwrap();
-    world.pass(std::time::Duration::from_secs(10)).await;
+    world.pass(Duration::from_secs(10)).await;
     world.worker.catch_up(5).await.unwrap();
     let longer = world.api("vic", Method::GET, &path, None).await;
     assert_eq!(longer.body.len(), 58 + 160_000 + 16_000, "a segment has its place, however short the one before");
@@ -192,7 +195,7 @@ async fn what_a_lambda_cannot_answer_is_fetched_from_where_it_is() {
     let call = world.call_of(1).await;
     world.store.put_segment(call.id, 1, 0, Bytes::from(vec![0x55; 16_000])).await.unwrap();
     world.twilio("/twilio/status", &about(1, "inbound", "completed")).await;
-    world.pass(std::time::Duration::from_secs(60)).await;
+    world.pass(Duration::from_secs(60)).await;
     world.worker.catch_up(5).await.unwrap();
     let path = format!("/v1/calls/{}/recording", call.id);
     let answer = world.api("vic", Method::GET, &path, None).await;
@@ -218,7 +221,7 @@ async fn an_erased_call_is_gone_at_once_and_who_touched_it_is_known() {
         assert_eq!(world.api("vic", Method::GET, &format!("{path}/transcript"), None).await.status, 200);
     }
     assert_eq!(world.api("olga", Method::DELETE, &path, None).await.status, 403);
-    world.pass(std::time::Duration::from_secs(1)).await;
+    world.pass(Duration::from_secs(1)).await;
     assert_eq!(world.api("ada", Method::DELETE, &path, None).await.status, 202);
     for part in ["", "/transcript", "/journal", "/recording", "/waveform"] {
         assert_eq!(world.api("vic", Method::GET, &format!("{path}{part}"), None).await.status, 410, "{part}");
@@ -250,15 +253,15 @@ async fn what_is_held_about_a_number_is_exported_and_erased() {
     assert_eq!((&page["number"], page["calls"].as_array().unwrap().len()), (&json!("+12025550123"), 10));
     assert_eq!(page["calls"][0]["items"]["CALL"]["phone"], "+12025550123");
     assert!(page["calls"][0]["items"]["SCRIPT"].is_object());
-    world.pass(std::time::Duration::from_secs(1)).await;
+    world.pass(Duration::from_secs(1)).await;
     let rest = format!("{path}?cursor={}", page["next_cursor"].as_str().unwrap());
     let rest = world.api("ada", Method::GET, &rest, None).await.json();
     assert_eq!((rest["calls"].as_array().unwrap().len(), &rest["next_cursor"]), (2, &json!(null)));
 
-    world.pass(std::time::Duration::from_secs(1)).await;
+    world.pass(Duration::from_secs(1)).await;
     let erased = world.api("ada", Method::DELETE, path, None).await;
     assert_eq!((erased.status.as_u16(), &erased.json()["erased"]), (202, &json!(12)), "{}", erased.text());
-    world.pass(std::time::Duration::from_secs(1)).await;
+    world.pass(Duration::from_secs(1)).await;
     assert_eq!(world.api("ada", Method::GET, path, None).await.json()["calls"], json!([]));
     let log = world.api("ada", Method::GET, "/v1/access?month=2026-11", None).await.json();
     let what: Vec<_> = log["access"].as_array().unwrap().iter().map(|a| (&a["what"], &a["calls"])).collect();
@@ -266,4 +269,27 @@ async fn what_is_held_about_a_number_is_exported_and_erased() {
     let (ten, two, twelve, none) = (json!(10), json!(2), json!(12), json!(0));
     assert_eq!(what, [(&exported, &ten), (&exported, &two), (&erased, &twelve), (&exported, &none)]);
     assert_eq!(world.api("ada", Method::GET, "/v1/access?month=soon", None).await.status, 400);
+}
+
+#[tokio::test]
+async fn what_has_expired_is_in_no_answer_at_once_and_the_worker_removes_it() {
+    let world = World::new().await;
+    let id = call_with(&world, &BOOKING).await;
+    world.store.put_segment(id, 1, 1, Bytes::from_static(b"sound")).await.unwrap();
+    world.worker.catch_up(5).await.unwrap();
+    let paths = ["", "/transcript", "/journal", "/recording", "/waveform"].map(|part| format!("/v1/calls/{id}{part}"));
+    assert_eq!(world.api("vic", Method::GET, &paths[1], None).await.status, 200);
+    world.pass(Duration::from_secs(365 * 24 * 3_600)).await;
+    for path in &paths {
+        assert_eq!(world.api("ada", Method::GET, path, None).await.status, 404, "{path}");
+    }
+    assert!(world.calls().await.is_empty());
+    for list in ["/v1/calls?phone=%2B12025550123", "/v1/calls?status=completed", "/v1/numbers/%2B12025550123"] {
+        let calls = world.api("ada", Method::GET, list, None).await.json();
+        assert_eq!(calls["calls"], json!([]), "{list}");
+    }
+    assert_eq!(world.store.segments(id).await.unwrap().len(), 1, "nobody has removed anything yet");
+    world.worker.catch_up(10).await.unwrap();
+    assert_eq!(world.store.segments(id).await.unwrap(), [], "the worker removes what is over");
+    assert_eq!(world.store.dead_work().await.unwrap(), []);
 }
