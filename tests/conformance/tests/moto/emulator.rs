@@ -15,10 +15,13 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// the store waits for an answer.
 pub(crate) const BEARS_THOUSANDS: bool = false;
 
+/// No test takes much longer than the others.
+const CASES_MAX: u32 = 50;
+
 /// How many generated cases are worth asking, of those that a test would like to. The embedded emulators have met all of
 /// them: here it is enough to see that moto takes the same requests in the same way, at a hundred times their price.
 pub(crate) fn cases(wanted: u32) -> u32 {
-    wanted.div_ceil(6)
+    wanted.div_ceil(6).min(CASES_MAX)
 }
 
 /// Nothing has to be kept for a single store.
