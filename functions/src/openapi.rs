@@ -152,7 +152,7 @@ const OPERATIONS: &[Operation] = &[
     Operation { path: "/v1/calls/{id}/analyze", summary: "Have a call that is over judged again.", ..STEER },
     Operation {
         path: "/v1/calls/{id}/access",
-        summary: "Who read, exported, corrected or erased a call, also after it was erased.",
+        summary: "Who read a call, followed it live, heard, exported, corrected or erased it; also after it was erased.",
         role: Some(Role::Admin),
         answer: (200, JSON, Some("AccessList")),
         ..READ
@@ -167,7 +167,7 @@ const OPERATIONS: &[Operation] = &[
     },
     Operation {
         path: "/v1/numbers/{number}",
-        summary: "All that is held about a number, newest call first.",
+        summary: "All that is held about a number, newest call first: all calls with it. Where somebody else said it, in a call with another number, it is not looked for.",
         role: Some(Role::Admin),
         query: &[("cursor", "next_cursor of the page before.")],
         answer: (200, JSON, Some("HeldPage")),
@@ -176,7 +176,7 @@ const OPERATIONS: &[Operation] = &[
     Operation {
         method: "delete",
         path: "/v1/numbers/{number}",
-        summary: "Erase all calls with a number that were opened until now. Those under way are erased when they are over.",
+        summary: "Erase all calls with a number that were opened until now. Those under way are erased when they are over. A number is whom a call was with: where somebody else said or dictated it, it stands in the words of their call, and is erased with that call.",
         role: Some(Role::Admin),
         answer: (202, JSON, Some("NumberErasure")),
         ..READ
@@ -373,7 +373,7 @@ fn schemas() -> Value {
         })),
         "AccessList": object(&["access"], json!({
             "access": { "type": "array", "items": object(&["at", "who", "what"], json!({
-                "at": time, "who": text, "what": words(&["transcript", "recording", "exported", "corrected", "erased"]),
+                "at": time, "who": text, "what": words(&["transcript", "live", "recording", "exported", "corrected", "erased"]),
                 "calls": whole,
             })) },
         })),

@@ -3,8 +3,10 @@
 //! The first message is a live token, within five seconds; a browser's `Origin` must be the control plane's own. The
 //! second says what to follow: `{"subscribe":"all"}` or `{"subscribe":"call_…"}`, and may be repeated. From then on each
 //! entry comes as `{"call":"call_…","entry":{…}}`. What came before is read from the API with `?after=`. A reader that is
-//! too slow is dropped with a reason: it must never cost a call anything.
+//! too slow is dropped with a reason: it must never cost a call anything. Who follows a call is on record beside it, like
+//! who read its transcript, before the first entry is shown; where that cannot be written nothing is shown.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,7 @@ use call::CallId;
 use call::journal::Entry;
 use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
+use store::AccessKind;
 use tokio::sync::broadcast;
 use wire::token::{LiveToken, TOKEN_CHARS_MAX};
 
@@ -30,6 +33,9 @@ const SOCKETS_MAX: u64 = 64;
 
 /// The token comes within this time.
 const TOKEN_WITHIN: Duration = Duration::from_secs(5);
+
+/// Who follows is on record within this time. A dashboard's entries wait for it, and no call does.
+const NOTED_WITHIN: Duration = Duration::from_secs(2);
 
 /// No message of a dashboard is longer than a token.
 const MESSAGE_BYTES_MAX: usize = 1_024;
@@ -119,19 +125,20 @@ fn is_own_origin(headers: &HeaderMap, base_url: &str) -> bool {
 
 async fn serve(node: &Inner, mut socket: Socket<WebSocket>) {
     let (code, reason) = match tokio::time::timeout(TOKEN_WITHIN, token(node, &mut socket)).await {
-        Ok(Ok(())) => follow(node, &mut socket).await,
+        Ok(Ok(name)) => follow(node, &mut socket, Reader { name, hour: 0, noted: BTreeSet::new() }).await,
         Ok(Err(reason)) => (code::POLICY, reason),
         Err(_) => (code::POLICY, "no token in time"),
     };
     socket.close(code, reason).await;
 }
 
-async fn token(node: &Inner, socket: &mut Socket<WebSocket>) -> Result<(), &'static str> {
+/// The name of the person whose token comes.
+async fn token(node: &Inner, socket: &mut Socket<WebSocket>) -> Result<String, &'static str> {
     loop {
         match socket.next().await {
             Heard::Text(text) if text.len() <= TOKEN_CHARS_MAX => {
                 let read = LiveToken::verify(&node.config.secrets, &text, node.unix_seconds());
-                return read.map(drop).map_err(|_| {
+                return read.map(|token| token.user).map_err(|_| {
                     node.figures.tokens_forged.one();
                     "not a valid token"
                 });
@@ -142,8 +149,42 @@ async fn token(node: &Inner, socket: &mut Socket<WebSocket>) -> Result<(), &'sta
     }
 }
 
+/// Who follows, and of which calls that is on record.
+struct Reader {
+    name: String,
+    /// The hour for which it is, counted from 1970.
+    hour: u64,
+    /// One for each call that was under way here in that hour.
+    noted: BTreeSet<CallId>,
+}
+
+impl Reader {
+    /// Whether it is on record that this call is followed.
+    async fn is_noted(&mut self, node: &Inner, call: CallId) -> bool {
+        let hour = node.unix_seconds() / 3_600;
+        if self.hour != hour {
+            (self.hour, self.noted) = (hour, BTreeSet::new());
+        }
+        if self.noted.contains(&call) {
+            return true;
+        }
+        let note = node.store.note_access(call, &self.name, AccessKind::Live);
+        match tokio::time::timeout(NOTED_WITHIN, note).await {
+            Ok(Ok(())) => self.noted.insert(call),
+            Ok(Err(error)) => {
+                tracing::warn!(call.id = %call, %error, "who follows a call cannot be put on record");
+                false
+            }
+            Err(_) => {
+                tracing::warn!(call.id = %call, "who follows a call cannot be put on record in time");
+                false
+            }
+        }
+    }
+}
+
 /// Sends what is followed, until the other side leaves or must go.
-async fn follow(node: &Inner, socket: &mut Socket<WebSocket>) -> (u16, &'static str) {
+async fn follow(node: &Inner, socket: &mut Socket<WebSocket>, mut reader: Reader) -> (u16, &'static str) {
     let mut entries = node.live.entries.subscribe();
     let mut following = Following::Nothing;
     loop {
@@ -161,6 +202,9 @@ async fn follow(node: &Inner, socket: &mut Socket<WebSocket>) -> (u16, &'static 
             },
             published = entries.recv() => match published {
                 Ok(published) if follows(following, published.call) => {
+                    if !reader.is_noted(node, published.call).await {
+                        return (code::TRY_AGAIN, "no record can be made of who follows");
+                    }
                     if socket.queue(published.text.clone()).is_err() {
                         node.figures.live_dropped.one();
                         return (code::TRY_AGAIN, "too slow");

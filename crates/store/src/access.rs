@@ -18,6 +18,8 @@ use crate::store::{Store, Write, nonce};
 pub enum AccessKind {
     /// Read the transcript, or the journal, which has the same words.
     Transcript,
+    /// Followed the call while it was under way, by its journal.
+    Live,
     /// Listened to the recording.
     Recording,
     /// Exported it.
@@ -34,6 +36,7 @@ impl AccessKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Transcript => "transcript",
+            Self::Live => "live",
             Self::Recording => "recording",
             Self::Exported => "exported",
             Self::Corrected => "corrected",
@@ -44,7 +47,7 @@ impl AccessKind {
     /// Whether doing it often within an hour is noted once.
     const fn is_reading(self) -> bool {
         match self {
-            Self::Transcript | Self::Recording => true,
+            Self::Transcript | Self::Live | Self::Recording => true,
             Self::Exported | Self::Corrected | Self::Erased => false,
         }
     }

@@ -178,4 +178,7 @@ async fn a_dashboard_with_a_token_sees_the_journal_as_it_is_written() {
         kinds.push(message["entry"]["kind"].as_str().unwrap().to_owned());
     }
     assert_eq!(kinds[..2], ["prepared", "engine_dialled"]);
+    let accesses = world.store.accesses(call.id).await.unwrap();
+    let accesses: Vec<_> = accesses.iter().map(|access| (access.who.as_str(), access.what)).collect();
+    assert_eq!(accesses, [("ana", store::AccessKind::Live)], "on record before it was shown, and once an hour");
 }
