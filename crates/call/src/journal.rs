@@ -281,6 +281,22 @@ pub enum Kind {
         /// The sentence.
         text: String,
     },
+    /// The first sound of a turn of the agent is played. All times are milliseconds from the start of the call's first
+    /// stream.
+    FirstSound {
+        /// The turn.
+        n: u32,
+        /// When the caller said the last word that this answers, as it came to us; none where nothing is answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        caller_end_ms: Option<u64>,
+        /// When the sound came from the engine.
+        arrived_ms: u64,
+        /// When it is played, the way to the phone not counted.
+        played_ms: u64,
+        /// How long the way to the phone and back takes, by the marks so far.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        way_ms: Option<u64>,
+    },
     /// A turn is over.
     Turn(Turn),
     /// The caller cut the agent off.

@@ -25,6 +25,7 @@ pub mod history;
 pub mod id;
 pub mod io;
 pub mod journal;
+pub mod latency;
 pub mod limits;
 mod machine;
 pub mod outcome;

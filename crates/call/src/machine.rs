@@ -34,7 +34,7 @@ use crate::limits::{HISTORY_MAX, LAST_MARK_WITHIN, MEASURE_EVERY, PREPARED_MAX};
 use crate::playout::{Playout, Send};
 use crate::setup::Setup;
 use crate::timer::{Timer, Timers};
-use crate::turn::AgentTurns;
+use crate::turn::{AgentTurns, FirstSound};
 use crate::upward::Upward;
 use crate::words;
 
@@ -294,9 +294,15 @@ impl Call {
         let Phone::Up { started, .. } = self.phone else { return };
         let offset_ms = self.offset_ms;
         let playout = &self.playout;
-        self.turns.note_starts(playout.sent(), |position| {
+        let begun = self.turns.note_starts(playout.sent(), |position| {
             offset_ms + millis(playout.slot_of(position, now).saturating_duration_since(started))
         });
+        for first in begun {
+            let caller_end_ms = self.answered_end_ms();
+            let FirstSound { n, arrived_ms, played_ms } = first;
+            let way_ms = self.playout.way().map(millis);
+            self.journal(now, Kind::FirstSound { n, caller_end_ms, arrived_ms, played_ms, way_ms });
+        }
         let heard = self.playout.confirmed(now);
         while let Some(turn) = self.turns.take_heard(heard) {
             let end = turn.end().map_or(now, |end| self.playout.slot_of(end, now)).min(now);

@@ -99,6 +99,7 @@ impl Conversation {
             | Kind::EngineLost { .. }
             | Kind::EngineResumed { .. }
             | Kind::EngineError { .. }
+            | Kind::FirstSound { .. }
             | Kind::Interrupted { .. }
             | Kind::LinePlayed { .. }
             | Kind::LanguageChanged { .. }

@@ -106,8 +106,21 @@ pub(crate) struct AgentTurn {
     pub(crate) complete: bool,
     /// Whether the engine was lost in the middle of it: the last sentence is longer than its audio.
     pub(crate) broken_off: bool,
+    /// When its first sound came from the engine, in milliseconds of the call.
+    pub(crate) arrived_ms: Option<u64>,
     /// When its first frame is played, in milliseconds of the call.
     pub(crate) start_ms: Option<u64>,
+}
+
+/// That a turn begins to be played.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FirstSound {
+    /// The turn.
+    pub(crate) n: u32,
+    /// When its first sound came from the engine, in milliseconds of the call.
+    pub(crate) arrived_ms: u64,
+    /// When it is played.
+    pub(crate) played_ms: u64,
 }
 
 impl AgentTurn {
@@ -214,6 +227,7 @@ impl AgentTurns {
             sentences: Vec::new(),
             complete: false,
             broken_off: false,
+            arrived_ms: None,
             start_ms: None,
         });
     }
@@ -292,15 +306,26 @@ impl AgentTurns {
         self.arriving()?.sentences.iter().find(|sentence| sentence.id == id).map(|sentence| sentence.purpose)
     }
 
-    /// Notes when turns begin to be heard. `call_ms` tells the call's time of a position.
-    pub(crate) fn note_starts(&mut self, sent: u64, call_ms: impl Fn(u64) -> u64) {
+    /// Notes that a sound of the arriving turn came from the engine.
+    pub(crate) fn note_arrival(&mut self, now_ms: u64) {
+        if let Some(turn) = self.arriving() {
+            turn.arrived_ms.get_or_insert(now_ms);
+        }
+    }
+
+    /// Notes when turns begin to be heard, and tells which do. `call_ms` tells the call's time of a position.
+    pub(crate) fn note_starts(&mut self, sent: u64, call_ms: impl Fn(u64) -> u64) -> Vec<FirstSound> {
+        let mut begun = Vec::new();
         for turn in &mut self.open {
             if turn.start_ms.is_none()
                 && let Some(start) = turn.start().filter(|start| *start < sent)
             {
-                turn.start_ms = Some(call_ms(start));
+                let played_ms = call_ms(start);
+                turn.start_ms = Some(played_ms);
+                begun.push(FirstSound { n: turn.n, arrived_ms: turn.arrived_ms.unwrap_or(played_ms), played_ms });
             }
         }
+        begun
     }
 
     /// Takes the oldest turn if all of it has been sent by the engine and heard by the caller.

@@ -151,6 +151,7 @@ impl<'s> Live<'s> {
             | Kind::EngineError { .. }
             | Kind::DisclosureHeard { .. }
             | Kind::Interrupted { .. }
+            | Kind::FirstSound { .. }
             | Kind::ToolAnswered { .. }
             | Kind::Instructed { .. }
             | Kind::Commanded { .. }
@@ -356,6 +357,7 @@ fn event(entry: &Entry) -> Option<String> {
         | Kind::EngineError { .. }
         | Kind::DisclosureHeard { .. }
         | Kind::Speaking { .. }
+        | Kind::FirstSound { .. }
         | Kind::Turn(_)
         | Kind::Commanded { .. }
         | Kind::NextStep { .. }

@@ -203,6 +203,7 @@ fn told(entry: &Entry, words: bool) -> Option<(Style, &'static str, String)> {
         | Kind::EngineDialled { .. }
         | Kind::DisclosureHeard { .. }
         | Kind::Speaking { .. }
+        | Kind::FirstSound { .. }
         | Kind::Commanded { .. }
         | Kind::NextStep { .. }
         | Kind::Measured(_)

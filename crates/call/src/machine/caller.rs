@@ -30,6 +30,8 @@ pub(super) struct Caller {
     noticed_at: Instant,
     /// Whether the caller has spoken since the engine was seated.
     spoke: bool,
+    /// When the caller last ended a turn that nothing has answered yet, in milliseconds of the call.
+    ended_ms: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -50,6 +52,7 @@ impl Caller {
             keys: String::new(),
             noticed_at: now,
             spoke: false,
+            ended_ms: None,
         }
     }
 
@@ -165,6 +168,7 @@ impl Call {
             engine: self.engine_kind(),
             expressions,
         };
+        self.caller.ended_ms = Some(turn.end_ms);
         match (text, item) {
             (Some(text), _) => self.caller_said(now, turn, text),
             (None, Some(item)) => {
@@ -180,6 +184,11 @@ impl Call {
         self.caller.spoke = true;
         self.caller.answered_aloud = false;
         self.expect_reply(now);
+    }
+
+    /// When the caller said the last word that the next sound answers. Told once.
+    pub(super) fn answered_end_ms(&mut self) -> Option<u64> {
+        self.caller.ended_ms.take()
     }
 
     pub(super) fn caller_text(&mut self, now: Instant, item: &str, text: String) {

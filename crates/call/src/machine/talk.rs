@@ -105,6 +105,8 @@ impl Call {
         let position = self.playout.end();
         let dropped = self.playout.push(&mulaw[..fits]) + mulaw.len() - fits;
         let purpose = self.opening.purpose(scripted);
+        let now_ms = self.call_ms(now);
+        self.turns.note_arrival(now_ms);
         self.turns.audio(id, position, (mulaw.len() - dropped) as u64, purpose);
         let purpose = self.turns.purpose_of(id).unwrap_or(purpose);
         self.opening_arrives(now, purpose);

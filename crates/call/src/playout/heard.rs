@@ -19,6 +19,11 @@ impl Playout {
         self.proven = self.sent;
     }
 
+    /// The usual way to the phone and back, once a mark has told.
+    pub(crate) fn way(&self) -> Option<Duration> {
+        self.lag
+    }
+
     /// A mark came back. Whether it proved anything: one that a `clear` set free proves nothing.
     pub(crate) fn marked(&mut self, now: Instant, name: &str) -> bool {
         let Some(index) = self.marks.iter().position(|mark| mark.name == name) else { return false };

@@ -96,6 +96,7 @@ fn of_entry(kind: &Kind) -> Option<String> {
         | Kind::BookingRecorded { .. }
         | Kind::Instructed { .. }
         | Kind::NextStep { .. }
+        | Kind::FirstSound { .. }
         | Kind::Measured(_) => return None,
     })
 }
