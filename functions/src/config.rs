@@ -39,6 +39,8 @@ pub struct StoreConfig {
     pub retention: Duration,
     /// Whether `WEBHOOK_URL` is set: every function that changes calls writes the work of telling.
     pub webhooks: bool,
+    /// `TIME_ZONE`: what a day is in figures by day.
+    pub time_zone: TimeZone,
 }
 
 /// What it takes to believe Twilio's webhooks.
@@ -159,7 +161,7 @@ impl TwilioConfig {
 }
 
 impl StoreConfig {
-    /// Reads `TABLE_NAME`, `BUCKET_NAME`, `RETENTION_DAYS`.
+    /// Reads `TABLE_NAME`, `BUCKET_NAME`, `RETENTION_DAYS`, `TIME_ZONE`.
     #[must_use]
     pub fn read(lookup: &mut Lookup<'_>) -> Self {
         Self {
@@ -167,14 +169,15 @@ impl StoreConfig {
             bucket: lookup.required("BUCKET_NAME", "set it to the name of the S3 bucket").unwrap_or_default(),
             retention: Duration::from_secs(lookup.number("RETENTION_DAYS", 365, 1..=36_500) * 24 * 3_600),
             webhooks: lookup.optional("WEBHOOK_URL").is_some(),
+            time_zone: time_zone(lookup).unwrap_or(TimeZone::UTC),
         }
     }
 
     /// The store's settings.
     #[must_use]
     pub fn settings(&self) -> store::Config {
-        let (retention, webhooks) = (self.retention, self.webhooks);
-        store::Config { retention, webhooks, ..store::Config::new(&self.table, &self.bucket) }
+        let Self { table, bucket, retention, webhooks, time_zone } = self.clone();
+        store::Config { retention, webhooks, time_zone, ..store::Config::new(table, bucket) }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod analyse;
 mod history;
+mod index;
 mod join;
 mod reconcile;
 
@@ -260,6 +261,7 @@ impl Worker {
                 Some(step) if step.more => Step::Postponed(Duration::from_millis(1)),
                 Some(_) => Step::Postponed(ERASE_ON),
             }),
+            WorkKind::Index => self.index(call).await,
             WorkKind::JoinRecording => self.join(call).await,
             WorkKind::Reconcile => self.reconcile(call).await,
             WorkKind::Analyse => self.analyse(leased).await,

@@ -23,7 +23,8 @@ use crate::people::quick_agent;
 
 pub(crate) const AUTH_TOKEN: &str = "whole-calls-auth-token";
 pub(crate) const STREAM_SECRET: &str = "whole-calls-stream-secret";
-pub(crate) const API_TOKEN: &str = "whole-calls-api-token";
+/// What the API takes for an administrator's token.
+pub const API_TOKEN: &str = "whole-calls-api-token";
 pub(crate) const ENGINE_KEY: &str = "whole-calls-engine-key";
 
 /// The store of a house, by the addresses at which it answers.

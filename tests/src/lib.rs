@@ -24,5 +24,6 @@ pub mod people;
 mod reading;
 
 pub use api::Answer;
+pub use building::API_TOKEN;
 pub use cascade::{Cascade, CascadeOptions};
 pub use house::{House, NUMBER, Options, QUICK_NUMBER, RECORDED_NUMBER};

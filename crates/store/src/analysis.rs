@@ -104,6 +104,7 @@ impl Store {
             }
             analysis.revision += 1;
             stored.call.outcome = analysis.outcome();
+            let counting = self.counting(&mut stored.call);
             let call = stored.call.clone();
             let item = Item::new(&keys::analysis(id)).fields(&analysis)?.expiring(self.expiry_of(id));
             let mut changes = vec![self.writing(self.rewriting(stored)?), self.writing(Write::always(item))];
@@ -111,6 +112,7 @@ impl Store {
                 let work = work.on(Occasion { number: analysis.revision, at: self.now() });
                 changes.push(self.writing(Write::always(work.encode()?)));
             }
+            changes.extend(counting);
             match self.transact(changes).await {
                 Ok(()) => return Ok((call, analysis)),
                 Err(Refusal::Condition(_) | Refusal::Failed(StoreError::Conflict)) => pause(attempt).await,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::clock::Clock;
 use crate::fault::Faults;
 
@@ -25,6 +27,8 @@ pub struct Config {
     pub retention: Duration,
     /// Whether somebody is told what becomes of calls: only then is the work of telling written.
     pub webhooks: bool,
+    /// What a day is, in figures by day.
+    pub time_zone: TimeZone,
     /// Where the time comes from.
     pub clock: Clock,
     /// Faults to inject. Only for tests.
@@ -44,6 +48,7 @@ impl Config {
             credentials: None,
             retention: Duration::from_secs(365 * 24 * 3_600),
             webhooks: false,
+            time_zone: TimeZone::UTC,
             clock: Clock::System,
             faults: None,
         }

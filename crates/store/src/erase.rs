@@ -21,7 +21,7 @@ use crate::error::{Refusal, StoreError, failure};
 use crate::item::Item;
 use crate::keys::{self, Key};
 use crate::store::{Condition, Store, Write, attributes, pause};
-use crate::update::CHANGE_ATTEMPTS_MAX;
+use crate::update::{CHANGE_ATTEMPTS_MAX, StoredCall};
 use crate::work::{WorkItem, WorkKind};
 
 /// The attribute that makes a record a tombstone.
@@ -80,6 +80,7 @@ impl Store {
                 .expiring(self.expiry_of(id));
             let unchanged = Condition::new("#rev = :rev").naming("#rev", "rev").number(":rev", stored.revision);
             let mut changes = vec![self.writing(Write { item: tombstone, condition: unchanged })];
+            changes.extend(self.uncounting(&stored.call));
             if let Some(sid) = stored.call.twilio_sid {
                 changes.push(self.deleting(&keys::sid(sid), Condition::default()));
             }
@@ -105,6 +106,8 @@ impl Store {
     /// is harmless.
     pub async fn remove_parts(&self, id: CallId) -> Result<(), StoreError> {
         self.erase_objects(id).await?;
+        self.forget_words(id).await?;
+        self.forget_latency(id).await?;
         let record = keys::call(id).sk;
         let is_part = |key: &Key| key.sk != record && !key.sk.starts_with(keys::ACCESS);
         let mut parts: Vec<Key> = self.keys_of(id).await?.into_iter().filter(is_part).collect();
@@ -125,7 +128,28 @@ impl Store {
         let sid = item.text_of("twilio_sid").ok().and_then(|sid| sid.parse().ok());
         let ways: Vec<Key> = sid.map(keys::sid).into_iter().collect();
         self.delete_all(&ways).await?;
-        self.delete_all(&[record]).await
+        self.delete_record(id).await
+    }
+
+    /// Deletes the call itself, and takes it out of the counters.
+    async fn delete_record(&self, id: CallId) -> Result<(), StoreError> {
+        let record = keys::call(id);
+        for attempt in 0..CHANGE_ATTEMPTS_MAX {
+            let request = self.dynamodb.get_item().table_name(&self.table).consistent_read(true);
+            let answer = request.set_key(Some(attributes(&record))).send().await.map_err(|error| failure(&error))?;
+            let Some(item) = answer.item.map(Item) else { return Ok(()) };
+            // What cannot be read can still be deleted.
+            let Ok(stored) = StoredCall::read(item) else { return self.delete_all(&[record]).await };
+            let unchanged = Condition::new("#rev = :rev").naming("#rev", "rev").number(":rev", stored.revision);
+            let mut changes = vec![self.deleting(&record, unchanged)];
+            changes.extend(self.uncounting(&stored.call));
+            match self.transact(changes).await {
+                Ok(()) => return Ok(()),
+                Err(Refusal::Condition(_) | Refusal::Failed(StoreError::Conflict)) => pause(attempt).await,
+                Err(Refusal::Failed(error)) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict)
     }
 
     /// How far a call's life is.

@@ -16,7 +16,7 @@ use crate::error::StoreError;
 use crate::keys::Key;
 
 /// The version of the formats written here.
-const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 1;
 
 /// The attribute by which DynamoDB deletes what has expired: Unix seconds.
 pub(crate) const EXPIRES_AT: &str = "expires_at";
@@ -42,6 +42,12 @@ impl Item {
 
     /// With a number.
     pub(crate) fn number(mut self, name: &str, number: u64) -> Self {
+        self.0.insert(name.to_owned(), AttributeValue::N(number.to_string()));
+        self
+    }
+
+    /// With a number that may be negative.
+    pub(crate) fn signed(mut self, name: &str, number: i64) -> Self {
         self.0.insert(name.to_owned(), AttributeValue::N(number.to_string()));
         self
     }

@@ -23,6 +23,10 @@
 //! | calls with a number | index `phone`: the other party's number / `<started>#<id>` |
 //! | calls by outcome | index `outcome`: `<outcome>#<yyyy-mm>` / `<started>#<id>` |
 //! | live calls of a node, overdue calls | index `live`: `LIVE#<node>` / `<deadline>` |
+//! | a call's words, where its postings are known from | `CALL#<id>` / `WORDS` |
+//! | calls with a word | `WORD#<word>#<yyyy-mm>` / `<started>#<id>`, backward, month by month |
+//! | what a call has added to the figures of waiting | `CALL#<id>` / `LATENCY` |
+//! | figures of a family, by day | `COUNT#<yyyy-mm>` / `<family>#<day>#<dimension>`, a range |
 //! | segments of a recording | S3: `rec/<id>/<epoch>/<n>` |
 //! | a recording, its waveform | S3: `rec/<id>/recording.wav`, `rec/<id>/waveform.json` |
 //!
@@ -30,6 +34,7 @@
 //! a `#` in them could make one key look like another.
 
 use call::CallId;
+use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
 use wire::twilio::CallSid;
 
@@ -192,6 +197,66 @@ pub(crate) fn live(node: Option<&str>) -> String {
     format!("LIVE#{}", node.unwrap_or("-"))
 }
 
+/// The words that a call was indexed with.
+pub(crate) fn words(id: CallId) -> Key {
+    Key::new(call_partition(id), "WORDS")
+}
+
+/// What a call has added to the figures of waiting.
+pub(crate) fn latency(id: CallId) -> Key {
+    Key::new(call_partition(id), "LATENCY")
+}
+
+/// The partition of a word's postings in a month.
+pub(crate) fn word_month(word: &str, at: Moment) -> String {
+    format!("WORD#{word}#{}", at.month())
+}
+
+/// That a word was said in a call.
+pub(crate) fn posting(word: &str, at: Moment, id: CallId) -> Key {
+    Key::new(word_month(word, at), started(at, id))
+}
+
+/// The call of a place in time.
+pub(crate) fn parse_started(sort: &str) -> Option<CallId> {
+    sort.split_once('#')?.1.parse().ok()
+}
+
+/// What sorts just before a place in time: all earlier places do too.
+pub(crate) fn just_before(started: &str) -> String {
+    let mut text = started.to_owned();
+    match text.pop() {
+        // Places end with a letter or a digit, and have all the same length.
+        Some(last) if last > '!' && last.is_ascii() => {
+            text.push(char::from(u8::try_from(last).unwrap_or(b'!') - 1));
+            text.push('~');
+            text
+        }
+        Some(_) | None => text,
+    }
+}
+
+/// The partition of a month's counters.
+pub(crate) fn counter_partition(day: Date) -> String {
+    format!("COUNT#{:04}-{:02}", day.year(), day.month())
+}
+
+/// The sort key of a counter.
+pub(crate) fn counter_sort(family: &str, day: Date, dimension: &str) -> String {
+    format!("{family}#{day}#{dimension}")
+}
+
+/// A counter.
+pub(crate) fn counter(family: &str, day: Date, dimension: &str) -> Key {
+    Key::new(counter_partition(day), counter_sort(family, day, dimension))
+}
+
+/// Day and dimension of a counter of this family, from its sort key.
+pub(crate) fn parse_counter<'s>(family: &str, sort: &'s str) -> Option<(Date, &'s str)> {
+    let (day, dimension) = sort.strip_prefix(family)?.strip_prefix('#')?.split_once('#')?;
+    Some((day.parse().ok()?, dimension))
+}
+
 /// S3: all that belongs to a call's recording.
 pub(crate) fn recording_prefix(id: CallId) -> String {
     format!("rec/{id}/")
@@ -253,6 +318,16 @@ mod tests {
         assert_eq!(parse_segment(id, &segment(id, 2, 31)), Some((2, 31)));
         assert_eq!(parse_segment(id, &recording(id)), None);
         assert_eq!(parse_segment(CallId::new(1, 3), &segment(id, 2, 31)), None);
+    }
+
+    #[test]
+    fn what_is_just_before_a_place_lies_between_it_and_all_earlier_ones() {
+        let place = |n: u128| started(Moment::from_ms(1_700_000_000_000), CallId::new(1_700_000_000_000, n));
+        for n in 1..200 {
+            let before = just_before(&place(n));
+            assert!(place(n - 1) < before && before < place(n), "{n}");
+        }
+        assert_eq!(parse_started(&place(7)), Some(CallId::new(1_700_000_000_000, 7)));
     }
 
     #[test]

@@ -1,15 +1,27 @@
 //! Lists of calls: newest first, live ones, overdue ones.
+//!
+//! One index leads a list: the postings of the words that are looked for, else the other party's number, else the outcome,
+//! else time. All other filters are applied to what it yields. What a page costs depends on how many entries it examines,
+//! never on how many calls there are ([`Reads`]).
+
+mod joined;
+mod walk;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::Select;
 
 use crate::clock::Moment;
 use crate::cursor::Cursor;
 use crate::error::{StoreError, failure};
-use crate::item::{Attributes, Item};
+use crate::item::Item;
 use crate::keys;
-use crate::record::CallRecord;
+use crate::record::{CallRecord, Outcome};
 use crate::store::Store;
 use crate::update::decode;
+
+use walk::Walk;
 
 /// A request examines at most so many entries, so that no filter makes it slow or expensive.
 const EXAMINED_MAX: usize = 1_000;
@@ -17,11 +29,8 @@ const EXAMINED_MAX: usize = 1_000;
 /// The longest page of a list.
 const PAGE_CALLS_MAX: usize = 200;
 
-/// One query examines at most so many entries.
-const QUERY_MAX: usize = 200;
-
 /// Clocks differ: a call may have been opened by one that is ahead of ours.
-const CLOCKS_DIFFER: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
+const CLOCKS_DIFFER: Duration = Duration::from_secs(24 * 3_600);
 
 /// Which calls to list.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +39,8 @@ pub struct ListQuery<'a> {
     pub from: Option<Moment>,
     /// Only calls opened before this moment.
     pub until: Option<Moment>,
+    /// What is looked up; all that it yields is examined.
+    pub lead: Lead,
     /// Where the page before ended.
     pub cursor: Option<&'a str>,
     /// The longest page, 1 to 200.
@@ -38,9 +49,29 @@ pub struct ListQuery<'a> {
     pub scope: &'a str,
 }
 
+/// The index that leads a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Lead {
+    /// All calls.
+    #[default]
+    Time,
+    /// The calls with this number.
+    Phone(String),
+    /// The calls with this outcome.
+    Outcome(Outcome),
+    /// The calls in which all of these words were said, as [`search_words`](crate::search_words) gives them.
+    Words(BTreeSet<String>),
+}
+
 impl ListQuery<'_> {
+    /// Where a page would begin that follows this call of the list.
+    #[must_use]
+    pub fn cursor_behind(&self, call: &CallRecord) -> String {
+        Cursor::behind(call.id).encode(&self.filters())
+    }
+
     fn filters(&self) -> String {
-        format!("time {:?} {:?} {}", self.from, self.until, self.scope)
+        format!("{:?} {:?} {:?} {}", self.lead, self.from, self.until, self.scope)
     }
 }
 
@@ -51,6 +82,19 @@ pub struct CallPage {
     pub calls: Vec<CallRecord>,
     /// Where the next page begins; none when there is none. A page may be short, even empty, and have one.
     pub next_cursor: Option<String>,
+    /// What it cost.
+    pub reads: Reads,
+}
+
+/// What was read to answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Reads {
+    /// Requests to DynamoDB.
+    pub requests: usize,
+    /// Items it gave.
+    pub items: usize,
+    /// Read request units it counted.
+    pub units: f64,
 }
 
 impl Store {
@@ -61,71 +105,29 @@ impl Store {
         filter: impl Fn(&CallRecord) -> bool,
     ) -> Result<CallPage, StoreError> {
         let filters = query.filters();
-        let now = self.now();
-        let oldest = now.before(self.retention);
-        let from = query.from.map_or(oldest, |from| from.max(oldest));
-        let mut until = query.until.map_or(now.after(CLOCKS_DIFFER), |until| until.min(now.after(CLOCKS_DIFFER)));
-        let mut last = query.cursor.map(|text| Cursor::decode(text, &filters)).transpose()?;
-        if let Some(cursor) = last {
-            until = until.min(cursor.at.after(std::time::Duration::from_millis(1)));
-        }
+        let cursor = query.cursor.map(|text| Cursor::decode(text, &filters)).transpose()?;
         let limit = query.limit.clamp(1, PAGE_CALLS_MAX);
-        let mut page = CallPage { calls: Vec::new(), next_cursor: None };
-        let mut examined = 0;
-        // The month of the latest moment before `until`.
-        let mut newest = Moment::from_ms(until.as_ms().saturating_sub(1));
-        while from < until && newest >= from {
-            let values = Item::default()
-                .text(":partition", keys::month(newest))
-                .text(":from", from.to_string())
-                .text(":until", until.to_string());
-            let mut start = last.filter(|cursor| cursor.at.month() == newest.month()).map(start_key);
-            loop {
-                let left = EXAMINED_MAX.saturating_sub(examined).min(QUERY_MAX);
-                let answer = self
-                    .dynamodb
-                    .query()
-                    .table_name(&self.table)
-                    .index_name("time")
-                    .key_condition_expression("#partition = :partition AND started BETWEEN :from AND :until")
-                    .expression_attribute_names("#partition", "month")
-                    .set_expression_attribute_values(Some(values.0.clone()))
-                    .scan_index_forward(false)
-                    .limit(i32::try_from(left.max(1)).unwrap_or(1))
-                    .set_exclusive_start_key(start)
-                    .send()
-                    .await
-                    .map_err(|error| failure(&error))?;
-                // An empty month costs a request too.
-                examined += answer.items().len().max(1);
-                let items = answer.items.unwrap_or_default().into_iter().map(Item);
-                for item in items.filter(|item| !item.has_expired(now)) {
-                    let Some(call) = self.readable(decode(&item)) else { continue };
-                    if page.calls.len() == limit {
-                        page.next_cursor = last.map(|cursor| cursor.encode(&filters));
-                        return Ok(page);
-                    }
-                    last = Some(Cursor { at: call.created_at, id: call.id });
-                    if filter(&call) {
-                        page.calls.push(call);
-                    }
+        let mut walk = Walk::new(self, query, cursor);
+        let mut page = CallPage { calls: Vec::new(), next_cursor: None, reads: Reads::default() };
+        let mut last = None;
+        let end = 'pages: loop {
+            if walk.examined() >= EXAMINED_MAX {
+                break walk.place();
+            }
+            // One more than the page takes tells whether another page follows.
+            let Some(calls) = walk.next(limit + 1 - page.calls.len()).await? else { break None };
+            for call in calls {
+                if page.calls.len() == limit {
+                    break 'pages last;
                 }
-                start = answer.last_evaluated_key;
-                if start.is_none() {
-                    break;
-                }
-                if examined >= EXAMINED_MAX {
-                    page.next_cursor = last.map(|cursor| cursor.encode(&filters));
-                    return Ok(page);
+                last = Some(Cursor::behind(call.id));
+                if filter(&call) {
+                    page.calls.push(call);
                 }
             }
-            if examined >= EXAMINED_MAX && last.is_some() {
-                page.next_cursor = last.map(|cursor| cursor.encode(&filters));
-                return Ok(page);
-            }
-            let Some(before) = before_month(newest) else { break };
-            newest = before;
-        }
+        };
+        page.next_cursor = end.map(|cursor| cursor.encode(&filters));
+        page.reads = walk.reads();
         Ok(page)
     }
 
@@ -195,17 +197,6 @@ impl Store {
     }
 }
 
-fn start_key(cursor: Cursor) -> Attributes {
-    let key = keys::call(cursor.id);
-    let started = keys::started(cursor.at, cursor.id);
-    Item::default()
-        .text("pk", key.pk)
-        .text("sk", key.sk)
-        .text("month", keys::month(cursor.at))
-        .text("started", started)
-        .0
-}
-
 /// The last moment of the month before; none before 1970.
 fn before_month(at: Moment) -> Option<Moment> {
     let first: Moment = format!("{}-01T00:00:00Z", at.month()).parse().ok()?;
@@ -213,15 +204,4 @@ fn before_month(at: Moment) -> Option<Moment> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn months_are_walked_backward_over_the_turn_of_the_year() {
-        let at: Moment = "2026-01-31T23:59:59.999Z".parse().unwrap();
-        let before = before_month(at).unwrap();
-        assert_eq!(before.to_string(), "2025-12-31T23:59:59.999Z");
-        assert_eq!(before_month(before).unwrap().month(), "2025-11");
-        assert_eq!(before_month(Moment::from_ms(5)), None);
-    }
-}
+mod tests;

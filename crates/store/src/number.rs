@@ -9,14 +9,12 @@ use call::CallId;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Moment;
-use crate::cursor::Cursor;
 use crate::erase::Erasure;
 use crate::error::{Refusal, StoreError, failure};
 use crate::item::{Attributes, Item};
 use crate::keys;
-use crate::list::CallPage;
+use crate::list::{CallPage, Lead, ListQuery};
 use crate::store::{Store, Write};
-use crate::update::decode;
 use crate::work::{WorkItem, WorkKind};
 
 /// The index knows what was written so long ago.
@@ -48,26 +46,8 @@ struct Order {
 impl Store {
     /// A page of the calls with a number, newest first.
     pub async fn calls_with(&self, number: &str, cursor: Option<&str>, limit: usize) -> Result<CallPage, StoreError> {
-        let filters = format!("number {number}");
-        let last = cursor.map(|text| Cursor::decode(text, &filters)).transpose()?;
-        let mut start = last.map(|cursor| start_key(number, cursor));
-        let mut page = CallPage { calls: Vec::new(), next_cursor: None };
-        loop {
-            let (items, next) = self.query_number(number, self.now(), start, limit.saturating_add(1)).await?;
-            for item in items {
-                let Some(call) = self.readable(decode(&item)) else { continue };
-                if page.calls.len() == limit {
-                    let last = page.calls.last().map(|call| Cursor { at: call.created_at, id: call.id });
-                    page.next_cursor = last.map(|cursor| cursor.encode(&filters));
-                    return Ok(page);
-                }
-                page.calls.push(call);
-            }
-            start = next;
-            if start.is_none() {
-                return Ok(page);
-            }
-        }
+        let lead = Lead::Phone(number.to_owned());
+        self.list_calls(&ListQuery { lead, cursor, limit, scope: "held", ..ListQuery::default() }, |_| true).await
     }
 
     /// Orders the erasure of all calls with a number that were opened until now, and does the first step of it. `order`
@@ -171,10 +151,4 @@ impl Store {
             }
         }
     }
-}
-
-fn start_key(number: &str, cursor: Cursor) -> Attributes {
-    let key = keys::call(cursor.id);
-    let item = Item::default().text("pk", key.pk).text("sk", key.sk).text("phone_key", number);
-    item.text("started", keys::started(cursor.at, cursor.id)).0
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use wire::twilio::CallSid;
 
 use crate::clock::Moment;
+use crate::counters::Counted;
 
 /// A call, as the API shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,6 +122,9 @@ pub struct Marks {
     /// Where it is remembered with which request the call was placed, so that this can be forgotten with the call.
     #[serde(default)]
     pub(crate) asked_with: Option<String>,
+    /// What the call was counted as; none before its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) counted: Option<Counted>,
     /// Who may dial, so that a writer whose answer was lost recognises itself.
     #[serde(default)]
     pub(crate) dialing_by: Option<String>,

@@ -93,6 +93,7 @@ impl Store {
         work.extend(self.telling(call.id, WorkKind::TellEnded));
         if call.status == Status::Completed {
             work.push(WorkItem::new(call.id, WorkKind::Analyse, now.after(JOURNAL_SETTLES)));
+            work.push(WorkItem::new(call.id, WorkKind::Index, now.after(JOURNAL_SETTLES)));
         }
         // OpenAI keeps no history that could be asked for.
         if call.engines_tried.contains(&EngineKind::Hume) {

@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use call::CallId;
+use jiff::tz::TimeZone;
 
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
@@ -48,6 +49,7 @@ pub struct Store {
     pub(crate) retention: Duration,
     pub(crate) webhooks: bool,
     pub(crate) unreadable: Arc<AtomicU64>,
+    pub(crate) time_zone: TimeZone,
     pub(crate) clock: Clock,
 }
 
@@ -98,6 +100,7 @@ impl Store {
             retention: config.retention,
             webhooks: config.webhooks,
             unreadable: Arc::default(),
+            time_zone: config.time_zone,
             clock: config.clock,
         }
     }
@@ -217,9 +220,9 @@ impl Write {
 /// What must hold before a write.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Condition {
-    expression: Option<String>,
-    names: Option<std::collections::HashMap<String, String>>,
-    values: Option<Attributes>,
+    pub(crate) expression: Option<String>,
+    pub(crate) names: Option<std::collections::HashMap<String, String>>,
+    pub(crate) values: Option<Attributes>,
 }
 
 impl Condition {

@@ -43,7 +43,7 @@ struct MarksField {
 }
 
 impl StoredCall {
-    fn read(item: Item) -> Result<Self, StoreError> {
+    pub(crate) fn read(item: Item) -> Result<Self, StoreError> {
         Ok(Self { call: decode(&item)?, revision: item.number_of("rev")?, stored: item.0 })
     }
 }
@@ -52,13 +52,18 @@ impl StoredCall {
 pub(crate) fn decode(item: &Item) -> Result<CallRecord, StoreError> {
     let mut call: CallRecord = item.read()?;
     call.marks = item.read::<MarksField>()?.marks;
+    say_ending(&mut call);
+    Ok(call)
+}
+
+/// The record says who ended the call and why, once it is over.
+fn say_ending(call: &mut CallRecord) {
     if !call.status.is_final() {
-        return Ok(call);
+        return;
     }
-    if let Some((by, why)) = call.marks.ending.or_else(|| crate::status::likely_ending(&call)) {
+    if let Some((by, why)) = call.marks.ending.or_else(|| crate::status::likely_ending(call)) {
         (call.ended_by, call.end_reason) = (Some(by), Some(why));
     }
-    Ok(call)
 }
 
 impl Store {
@@ -90,6 +95,8 @@ impl Store {
             };
             // A placed call that is over makes room for another, in the same transaction.
             let leaves = stored.call.status.is_final() && std::mem::take(&mut stored.call.marks.holds_place);
+            say_ending(&mut stored.call);
+            let counting = self.counting(&mut stored.call);
             let write = self.rewriting(stored)?;
             let mut changes = Vec::new();
             if leaves && !place_is_gone {
@@ -98,6 +105,7 @@ impl Store {
             for item in &work {
                 changes.push(self.writing(Write::always(item.encode()?)));
             }
+            changes.extend(counting);
             let written = if changes.is_empty() {
                 self.put(write).await
             } else {

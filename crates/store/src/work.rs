@@ -34,6 +34,8 @@ const PASSED_MAX: usize = 1_000;
 pub enum WorkKind {
     /// Judge the conversation.
     Analyse,
+    /// Let the call be found by its words, and count how long its caller waited.
+    Index,
     /// Tell the user's webhook that the call has begun.
     TellStarted,
     /// Tell the user's webhook that the call is over.
@@ -124,8 +126,9 @@ impl WorkItem {
 
 impl WorkKind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Analyse,
+        Self::Index,
         Self::TellStarted,
         Self::TellEnded,
         Self::TellAnalyzed,
@@ -142,6 +145,7 @@ impl WorkKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Analyse => "analyse",
+            Self::Index => "index",
             Self::TellStarted => "tell_started",
             Self::TellEnded => "tell_ended",
             Self::TellAnalyzed => "tell_analyzed",

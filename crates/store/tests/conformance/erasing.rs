@@ -59,6 +59,7 @@ async fn work(world: &World) {
                 | WorkKind::Reconcile
                 | WorkKind::JoinRecording
                 | WorkKind::FillTranscript
+                | WorkKind::Index
                 | WorkKind::Expire => {}
             }
             world.store.complete_work(&leased).await.unwrap();

@@ -72,7 +72,7 @@ async fn work_is_done_once(world: &World) {
     let kinds: Vec<_> = done.iter().map(|(kind, _)| kind.as_str()).collect();
     // Opening and dialling, at the same moment, ask for one and the same reconciliation; the end by which the call is
     // surely over, for another.
-    let expected = ["analyse", "tell_started", "tell_ended", "reconcile", "reconcile", "join_recording"];
+    let expected = ["analyse", "index", "tell_started", "tell_ended", "reconcile", "reconcile", "join_recording"];
     assert_eq!(kinds, expected, "{done:?}");
 }
 
@@ -217,7 +217,7 @@ proptest! {
             let claimed = world.store.claim_work(100, std::time::Duration::from_secs(1)).await.unwrap();
             let mut kinds: Vec<_> = claimed.iter().map(|leased| leased.item.kind.as_str()).collect();
             kinds.sort();
-            assert_eq!(kinds, ["analyse", "join_recording", "tell_ended", "tell_started"]);
+            assert_eq!(kinds, ["analyse", "index", "join_recording", "tell_ended", "tell_started"]);
         });
     }
 }

@@ -119,7 +119,9 @@ async fn the_end_of_a_call_writes_its_work_once() {
     let claimed = world.store.claim_work(100, std::time::Duration::from_secs(60)).await.unwrap();
     let mut kinds: Vec<_> = claimed.iter().map(|leased| leased.item.kind).collect();
     kinds.sort();
-    assert_eq!(kinds, [WorkKind::Analyse, WorkKind::TellStarted, WorkKind::TellEnded, WorkKind::JoinRecording]);
+    let expected =
+        [WorkKind::Analyse, WorkKind::Index, WorkKind::TellStarted, WorkKind::TellEnded, WorkKind::JoinRecording];
+    assert_eq!(kinds, expected);
     assert!(claimed.iter().all(|leased| leased.item.call == call.id));
 }
 
