@@ -17,18 +17,22 @@
 //! [`Problem`], becomes a status in one place, and is logged there, once.
 
 pub mod agents;
+mod analytics;
 pub mod calls;
 pub mod catalog;
 pub mod config;
 mod connect;
 pub mod counters;
 pub mod door;
+mod export;
 pub mod fallback;
+mod filters;
 pub mod guard;
 mod held;
 pub mod hume;
 pub mod judge;
 pub mod lambda;
+mod latency;
 pub mod live;
 pub mod nodes;
 pub mod openapi;

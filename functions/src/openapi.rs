@@ -3,9 +3,12 @@
 //! Written by hand rather than derived: what the API shows are the types of the pure crates, which shall not depend on a
 //! documentation library. A test compares the table with the routes.
 
+mod schemas;
+
 use serde_json::{Map, Value, json};
 
 use crate::door::Role;
+use schemas::schemas;
 
 struct Operation {
     method: &'static str,
@@ -44,8 +47,34 @@ const LIST_QUERY: &[(&str, &str)] = &[
     ("engine", "The engine that speaks, or spoke last: hume or openai."),
     ("min_duration", "The least length, in seconds."),
     ("max_duration", "The greatest length, in seconds."),
+    ("q", "Words that were said in the call, all of them, in any order: 1 to 8."),
     ("limit", "Calls on a page: 1 to 200, by default 50."),
     ("cursor", "next_cursor of the page before. A page may be short and still have one."),
+];
+
+/// An export's answer is one of these; a list of media types stands as one text.
+const SHEETS: &str = "text/csv application/json application/x-ndjson";
+
+const EXPORT_QUERY: &[(&str, &str)] = &[
+    ("format", "csv (the default), json or ndjson."),
+    ("redact", "1 leaves out numbers and words."),
+    LIST_QUERY[0],
+    LIST_QUERY[1],
+    LIST_QUERY[2],
+    LIST_QUERY[3],
+    LIST_QUERY[4],
+    LIST_QUERY[5],
+    LIST_QUERY[6],
+    LIST_QUERY[7],
+    LIST_QUERY[8],
+    LIST_QUERY[9],
+    LIST_QUERY[10],
+    ("cursor", "As the header Link of the answer before says."),
+];
+
+const DAYS_QUERY: [(&str, &str); 2] = [
+    ("from", "The first day, as in 2026-01-31, in the configured time zone; by default 30 days are shown."),
+    ("to", "The last day, included; by default today. At most 400 days are shown."),
 ];
 
 const OPERATIONS: &[Operation] = &[
@@ -106,6 +135,44 @@ const OPERATIONS: &[Operation] = &[
         summary: "What happened, in order. Epoch 0 has turns that were filled in from the engine's own history, after the call's end: who followed the call with `after` finds them in the transcript, or reads from the beginning once it is over.",
         query: &[("after", "The last entry known, as <epoch>.<seq>."), ("limit", "1 to 1000.")],
         answer: (200, JSON, Some("JournalPage")),
+        ..READ
+    },
+    Operation {
+        path: "/v1/calls/{id}/latency",
+        summary: "How long the caller waited for each answer, and for whom.",
+        answer: (200, JSON, Some("CallLatency")),
+        ..READ
+    },
+    Operation {
+        path: "/v1/latency",
+        summary: "How long callers waited, in percentiles by day.",
+        query: &[DAYS_QUERY[0], DAYS_QUERY[1], ("engine", "Only calls in which this engine spoke last.")],
+        answer: (200, JSON, Some("Latency")),
+        ..READ
+    },
+    Operation {
+        path: "/v1/latency/bottlenecks",
+        summary: "Where callers wait too long: who is to blame, and one setting to change.",
+        query: &[
+            DAYS_QUERY[0],
+            DAYS_QUERY[1],
+            ("target_ms", "How long is too long, if one in twenty waits longer: 100 to 60000, by default 1500."),
+        ],
+        answer: (200, JSON, Some("Bottlenecks")),
+        ..READ
+    },
+    Operation {
+        path: "/v1/export",
+        summary: "Calls for spreadsheets and programs, at most 5 MB at once. The header Link leads to the rest.",
+        query: EXPORT_QUERY,
+        answer: (200, SHEETS, None),
+        ..READ
+    },
+    Operation {
+        path: "/v1/analytics",
+        summary: "Figures of the calls that are over.",
+        query: &DAYS_QUERY,
+        answer: (200, JSON, Some("Analytics")),
         ..READ
     },
     Operation {
@@ -255,7 +322,9 @@ impl Operation {
         let (status, media, schema) = self.answer;
         let mut answer = json!({ "description": "Done." });
         if !media.is_empty() {
-            answer["content"] = json!({ media: { "schema": schema.map_or_else(|| json!({}), reference) } });
+            let schema = schema.map_or_else(|| json!({}), reference);
+            let media = media.split(' ').map(|media| (media.to_owned(), json!({ "schema": schema })));
+            answer["content"] = Value::Object(media.collect());
         }
         let problem = json!({ "description": "What went wrong.", "content": { crate::problem::CONTENT: { "schema": reference("Problem") } } });
         let mut described = json!({
@@ -279,123 +348,6 @@ impl Operation {
 
 fn reference(schema: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{schema}") })
-}
-
-fn object(required: &[&str], properties: Value) -> Value {
-    json!({ "type": "object", "required": required, "properties": properties })
-}
-
-fn words(words: &[&str]) -> Value {
-    json!({ "type": "string", "enum": words })
-}
-
-fn schemas() -> Value {
-    let text = json!({ "type": "string" });
-    let whole = json!({ "type": "integer" });
-    let time = json!({ "type": "string", "format": "date-time" });
-    let or_null = |kind: &str| json!({ "type": [kind, "null"] });
-    let number = json!({ "type": "string", "pattern": "^\\+[1-9][0-9]{6,14}$", "examples": ["+12025550123"] });
-    json!({
-        "PlaceCall": object(&["to"], json!({
-            "to": number, "agent": text, "from": number, "engine": words(&["hume", "openai"]),
-            "variables": { "type": "object", "additionalProperties": text }, "instructions": text, "greeting": text,
-        })),
-        "Call": object(&["id", "direction", "from", "to", "phone", "agent", "status", "created_at", "epoch", "simulated"], json!({
-            "id": text, "twilio_sid": or_null("string"), "direction": words(&["inbound", "outbound"]),
-            "from": text, "to": text, "phone": text, "agent": text, "agent_version": whole,
-            "engine": or_null("string"), "engines_tried": { "type": "array", "items": text },
-            "status": words(&["queued", "ringing", "in_progress", "completed", "busy", "no_answer", "failed", "canceled"]),
-            "ended_by": or_null("string"), "end_reason": or_null("string"),
-            "created_at": time, "answered_at": or_null("string"), "ended_at": or_null("string"),
-            "duration_s": or_null("integer"), "outcome": or_null("string"), "epoch": whole,
-            "recording": or_null("string"), "simulated": { "type": "boolean" },
-            "transfer": object(&["epoch", "status", "duration_s", "at"], json!({
-                "epoch": whole, "status": text, "duration_s": whole, "at": time,
-            })),
-            "analysis": { "anyOf": [reference("Analysis"), { "type": "null" }] },
-            "chats": { "type": "array", "items": object(&["engine", "group", "id"], json!({
-                "engine": text, "group": text, "id": text, "started_at": or_null("string"), "ended_at": or_null("string"),
-                "duration_s": or_null("integer"), "end_reason": or_null("string"),
-            })) },
-        })),
-        "Analysis": object(&["judgement", "correction", "revision"], json!({
-            "revision": whole,
-            "judgement": { "anyOf": [object(
-                &["outcome", "confidence", "evidence", "evidence_turn", "evidence_found", "fields", "reason", "model", "judged_at"],
-                json!({
-                    "outcome": words(&["yes", "no", "unclear"]), "confidence": { "type": "number", "minimum": 0, "maximum": 1 },
-                    "evidence": or_null("string"), "evidence_turn": or_null("integer"), "evidence_found": { "type": "boolean" },
-                    "fields": { "type": "object", "additionalProperties": text }, "reason": text, "model": text, "judged_at": time,
-                }),
-            ), { "type": "null" }] },
-            "correction": { "anyOf": [object(&["outcome", "note", "by", "at"], json!({
-                "outcome": words(&["yes", "no", "unclear"]), "note": or_null("string"), "by": text, "at": time,
-            })), { "type": "null" }] },
-        })),
-        "Correct": object(&["outcome"], json!({
-            "outcome": words(&["yes", "no", "unclear"]), "note": or_null("string"),
-        })),
-        "CallPage": object(&["calls", "next_cursor"], json!({
-            "calls": { "type": "array", "items": reference("Call") }, "next_cursor": or_null("string"),
-        })),
-        "Turn": object(&["n", "speaker", "text", "heard_text", "start_ms", "end_ms", "heard_ms", "interrupted"], json!({
-            "n": whole, "speaker": words(&["caller", "agent"]), "text": text, "heard_text": text,
-            "start_ms": whole, "end_ms": whole, "heard_ms": whole, "interrupted": { "type": "boolean" },
-            "engine": or_null("string"), "approximate": { "type": "boolean" },
-            "expressions": { "type": "array", "items": object(&["name", "score"], json!({
-                "name": text, "score": { "type": "number" },
-            })) },
-            "source": words(&["heard", "engine_history"]),
-        })),
-        "Transcript": object(&["call", "turns"], json!({
-            "call": text, "turns": { "type": "array", "items": reference("Turn") },
-        })),
-        "JournalPage": object(&["entries", "next_after", "more"], json!({
-            "entries": { "type": "array", "items": object(&["epoch", "seq", "at", "kind"], json!({
-                "epoch": whole, "seq": whole, "at": time, "kind": text,
-            })) },
-            "next_after": or_null("string"), "more": { "type": "boolean" },
-        })),
-        "Waveform": object(&["step_ms", "caller", "agent"], json!({
-            "step_ms": whole, "caller": { "type": "array", "items": whole }, "agent": { "type": "array", "items": whole },
-        })),
-        "Agent": object(&["engines", "instructions"], json!({
-            "name": text, "version": whole, "default": { "type": "boolean" },
-            "numbers": { "type": "array", "items": number }, "engines": { "type": "array", "items": text },
-            "language": text, "instructions": text, "greeting": text, "disclosure": text, "recording": { "type": "boolean" },
-            "tools": { "type": "array", "items": object(&["name"], json!({
-                "name": text, "description": text, "parameters": text, "url": text, "timeout_ms": whole,
-                "destinations": { "type": "object", "additionalProperties": number },
-            })) },
-        })),
-        "AgentProblems": object(&["problems"], json!({
-            "problems": { "type": "array", "items": object(&["key", "message"], json!({ "key": text, "message": text })) },
-        })),
-        "AccessList": object(&["access"], json!({
-            "access": { "type": "array", "items": object(&["at", "who", "what"], json!({
-                "at": time, "who": text, "what": words(&["transcript", "live", "recording", "exported", "corrected", "erased"]),
-                "calls": whole,
-            })) },
-        })),
-        "HeldPage": object(&["number", "calls", "next_cursor"], json!({
-            "number": text, "next_cursor": or_null("string"),
-            "calls": { "type": "array", "items": object(&["call", "items", "recording", "access"], json!({
-                "call": reference("Call"), "items": { "type": "object" }, "journal": text,
-                "recording": or_null("string"), "access": { "type": "array", "items": { "type": "object" } },
-            })) },
-        })),
-        "NumberErasure": object(&["order", "erased", "under_way", "more"], json!({
-            "order": text, "erased": whole, "under_way": whole, "more": { "type": "boolean" },
-        })),
-        "SignIn": object(&["token"], json!({ "token": text })),
-        "Transfer": object(&["to"], json!({ "to": number })),
-        "Say": object(&["text"], json!({ "text": text })),
-        "Instructions": object(&["instructions"], json!({ "instructions": text })),
-        "Problem": object(&["type", "title", "status", "detail"], json!({
-            "type": text, "title": text, "status": whole, "detail": text, "instance": text,
-            "errors": { "type": "array", "items": object(&["name", "detail"], json!({ "name": text, "detail": text })) },
-        })),
-    })
 }
 
 #[cfg(test)]

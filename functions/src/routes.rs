@@ -9,7 +9,10 @@ use http::{HeaderValue, Method};
 
 use crate::door::finish;
 use crate::state::{ApiState, FallbackState, StatusState, VoiceState};
-use crate::{calls, catalog, fallback, held, live, openapi, outcome, parts, place, session, status, steer, voice};
+use crate::{
+    analytics, calls, catalog, export, fallback, held, latency, live, openapi, outcome, parts, place, session, status,
+    steer, voice,
+};
 
 /// What the program for one machine mounts.
 #[derive(Clone, Debug)]
@@ -83,6 +86,11 @@ impl Routes {
             .on(Method::GET, "/v1/access", held::sweeps)
             .on(Method::GET, "/v1/numbers/{number}", held::export)
             .on(Method::DELETE, "/v1/numbers/{number}", held::erase)
+            .on(Method::GET, "/v1/calls/{id}/latency", latency::of_call)
+            .on(Method::GET, "/v1/latency", latency::of_days)
+            .on(Method::GET, "/v1/latency/bottlenecks", latency::bottlenecks)
+            .on(Method::GET, "/v1/export", export::export)
+            .on(Method::GET, "/v1/analytics", analytics::analytics)
             .on(Method::GET, "/v1/agents", catalog::agents)
             .on(Method::GET, "/v1/agents/{name}", catalog::agent)
             .on(Method::PUT, "/v1/agents/{name}", catalog::save)

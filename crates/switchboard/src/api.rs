@@ -47,6 +47,17 @@ pub struct JournalPart {
     pub more: bool,
 }
 
+/// A part of an export.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// As it is to be written.
+    pub text: String,
+    /// How many calls are in it.
+    pub calls: u64,
+    /// Where the next one is.
+    pub next: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct JournalShown {
     entries: Vec<EntryShown>,
@@ -175,6 +186,21 @@ impl Api {
                 return Ok(entries);
             }
         }
+    }
+
+    /// A part of an export.
+    ///
+    /// # Errors
+    ///
+    /// It is refused, or there is no answer.
+    pub async fn part(&self, path: &str) -> anyhow::Result<Part> {
+        let response = self.send(Method::GET, path, &[], None).await?;
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let calls = header("x-calls").and_then(|calls| calls.parse().ok()).unwrap_or(0);
+        let next = header("link").and_then(|link| link.strip_prefix('<')?.strip_suffix(">; rel=\"next\""));
+        let next = next.map(str::to_owned);
+        let text = response.text().await.with_context(|| format!("failed to read the answer to GET {path}"))?;
+        Ok(Part { text, calls, next })
     }
 
     /// What was said in a call.

@@ -107,14 +107,21 @@ async fn roles_and_tokens_decide_who_may_do_what() {
 
 #[tokio::test]
 async fn every_described_operation_is_there_and_asks_who_it_is() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let description = world.send(Request::builder().uri("/openapi.json").body(Body::empty()).unwrap()).await.json();
+    let mut asked = 0;
     for (path, methods) in description["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             if operation["security"].as_array().unwrap().is_empty() {
                 continue;
             }
+            // Who asks without a token too often is told to wait, whatever was asked for.
+            asked += 1;
+            if asked % 10 == 0 {
+                world = World::new().await;
+            }
             let path = path.replace("{id}", "call_01HZX3V9K4Q8R2T6W0Y5B7D1FG").replace("{name}", "front");
+            let path = path.replace("{number}", "%2B12025550123");
             let method: Method = method.to_uppercase().parse().unwrap();
             let request = Request::builder().method(method.clone()).uri(&path).body(Body::empty()).unwrap();
             assert_eq!(world.send(request).await.status, StatusCode::UNAUTHORIZED, "{method} {path}");

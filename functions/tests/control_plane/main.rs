@@ -6,6 +6,7 @@
 mod agents;
 mod door;
 mod endings;
+mod finding;
 mod histories;
 mod log;
 mod next;
