@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::scenario::Scenario;
 
@@ -36,7 +36,7 @@ pub enum Command {
     /// --scenario says who. Try: switchboard call +12025550123
     #[command(verbatim_doc_comment)]
     Call(Call),
-    /// Lists calls, shows one.
+    /// Lists calls, shows one, exports them.
     #[command(subcommand)]
     Calls(Calls),
     /// Lists the agents, or checks their files.
@@ -91,11 +91,13 @@ pub enum Calls {
     List(List),
     /// Shows a call: transcript, interruptions, engines, latency, recording.
     Show(Show),
+    /// Writes calls and what was said in them, for spreadsheets and programs.
+    Export(Export),
 }
 
-/// Which calls.
+/// Which calls: all filters hold together.
 #[derive(Clone, Debug, Default, Args)]
-pub struct List {
+pub struct CallFilters {
     /// From this day on, such as 2026-01-31.
     #[arg(long)]
     pub from: Option<String>,
@@ -111,6 +113,9 @@ pub struct List {
     /// queued, ringing, in_progress, completed, busy, no_answer, failed or canceled.
     #[arg(long)]
     pub status: Option<String>,
+    /// yes, no or unclear.
+    #[arg(long)]
+    pub outcome: Option<String>,
     /// Of this agent.
     #[arg(long)]
     pub agent: Option<String>,
@@ -123,6 +128,17 @@ pub struct List {
     /// At most this many seconds.
     #[arg(long)]
     pub max_duration: Option<u32>,
+    /// In which these words were said, all of them, in any order.
+    #[arg(short, long = "words", value_name = "WORDS")]
+    pub q: Option<String>,
+}
+
+/// A list of calls.
+#[derive(Clone, Debug, Default, Args)]
+pub struct List {
+    /// Which.
+    #[command(flatten)]
+    pub filters: CallFilters,
     /// How many, 1 to 200.
     #[arg(long, default_value_t = 20)]
     pub limit: u32,
@@ -132,6 +148,35 @@ pub struct List {
     /// How to show them.
     #[command(flatten)]
     pub output: Output,
+}
+
+/// An export.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Export {
+    /// Which calls.
+    #[command(flatten)]
+    pub filters: CallFilters,
+    /// How to write them.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: SheetFormat,
+    /// Leaves out numbers and words.
+    #[arg(long)]
+    pub redact: bool,
+    /// Where to; the standard output if left out.
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
+}
+
+/// How an export is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SheetFormat {
+    /// For spreadsheets.
+    #[default]
+    Csv,
+    /// One list.
+    Json,
+    /// A line for each call.
+    Ndjson,
 }
 
 /// Which call.

@@ -5,6 +5,7 @@ mod call;
 mod calls;
 mod dev;
 mod doctor;
+mod export;
 mod nodes;
 mod outcomes;
 mod running;
@@ -22,6 +23,7 @@ pub(crate) async fn carry_out(cli: Cli, environment: Environment, mut screen: Sc
         Command::Call(call) => call::run(&call, environment, &mut screen).await,
         Command::Calls(Calls::List(list)) => calls::list(&list, environment, &mut screen).await,
         Command::Calls(Calls::Show(show)) => calls::show(&show, environment, &mut screen).await,
+        Command::Calls(Calls::Export(export)) => export::export(&export, environment).await,
         Command::Agents(Agents::List(output)) => agents::list(output, environment, &mut screen).await,
         Command::Agents(Agents::Validate { paths }) => agents::validate(&paths, &environment, &mut screen),
         Command::Nodes(output) => nodes::list(output, environment, &mut screen).await,

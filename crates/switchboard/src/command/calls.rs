@@ -6,7 +6,7 @@ use serde_json::json;
 use store::CallRecord;
 
 use crate::api::{Api, CallPage, failure};
-use crate::cli::{List, Show};
+use crate::cli::{CallFilters, List, Show};
 use crate::conversation::{self, field, word};
 use crate::environment::Environment;
 use crate::plan::Plan;
@@ -52,34 +52,44 @@ fn row(call: &CallRecord) -> Vec<String> {
     ]
 }
 
-/// The filters that the API has, under its names.
 fn query(list: &List) -> String {
-    let texts = [
-        ("from", &list.from),
-        ("to", &list.to),
-        ("phone", &list.phone),
-        ("direction", &list.direction),
-        ("status", &list.status),
-        ("agent", &list.agent),
-        ("engine", &list.engine),
-        ("cursor", &list.cursor),
-    ];
-    let mut url = reqwest::Url::parse("http://localhost").expect("invariant: a constant that is a URL");
-    {
-        let mut pairs = url.query_pairs_mut();
-        pairs.append_pair("limit", &list.limit.to_string());
-        for (name, value) in texts {
-            if let Some(value) = value {
-                pairs.append_pair(name, value);
-            }
-        }
-        for (name, seconds) in [("min_duration", list.min_duration), ("max_duration", list.max_duration)] {
-            if let Some(seconds) = seconds {
-                pairs.append_pair(name, &seconds.to_string());
-            }
+    let mut query = Filters::of(&list.filters);
+    query.add("limit", Some(&list.limit.to_string()));
+    query.add("cursor", list.cursor.as_deref());
+    query.finish()
+}
+
+/// The filters that the API has, under its names.
+pub(super) struct Filters(reqwest::Url);
+
+impl Filters {
+    pub(super) fn of(filters: &CallFilters) -> Self {
+        let mut query = Self(reqwest::Url::parse("http://localhost").expect("invariant: a constant that is a URL"));
+        let number = |number: Option<u32>| number.map(|number| number.to_string());
+        query.add("from", filters.from.as_deref());
+        query.add("to", filters.to.as_deref());
+        query.add("phone", filters.phone.as_deref());
+        query.add("direction", filters.direction.as_deref());
+        query.add("status", filters.status.as_deref());
+        query.add("outcome", filters.outcome.as_deref());
+        query.add("agent", filters.agent.as_deref());
+        query.add("engine", filters.engine.as_deref());
+        query.add("min_duration", number(filters.min_duration).as_deref());
+        query.add("max_duration", number(filters.max_duration).as_deref());
+        query.add("q", filters.q.as_deref());
+        query
+    }
+
+    pub(super) fn add(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.0.query_pairs_mut().append_pair(name, value);
         }
     }
-    url.query().map(|query| format!("?{query}")).unwrap_or_default()
+
+    /// With the question mark.
+    pub(super) fn finish(self) -> String {
+        self.0.query().map(|query| format!("?{query}")).unwrap_or_default()
+    }
 }
 
 pub(super) async fn show(show: &Show, environment: Environment, screen: &mut Screen) -> Result<(), Failure> {
@@ -134,7 +144,13 @@ mod tests {
 
     #[test]
     fn filters_are_sent_under_the_apis_names_and_escaped() {
-        let list = List { phone: Some("+12025550123".into()), min_duration: Some(5), limit: 20, ..List::default() };
-        assert_eq!(query(&list), "?limit=20&phone=%2B12025550123&min_duration=5");
+        let filters = CallFilters {
+            phone: Some("+12025550123".into()),
+            min_duration: Some(5),
+            q: Some("two words".into()),
+            ..CallFilters::default()
+        };
+        let list = List { filters, limit: 20, ..List::default() };
+        assert_eq!(query(&list), "?phone=%2B12025550123&min_duration=5&q=two+words&limit=20");
     }
 }
