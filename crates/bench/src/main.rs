@@ -5,10 +5,14 @@
 //!
 //! `cargo run --release -p bench -- callbacks 1000000` has so many calls reported in shuffled, doubled and lost callbacks, to
 //! an emulated store on a bad day, and says which records came out other than in order. A test runs some hundred.
+//!
+//! `cargo run --release -p bench -- calls` asks for pages of the call log among ten thousand calls and among two hundred
+//! thousand, and says what they cost.
 
 #![expect(clippy::print_stdout, reason = "a program that reports to a terminal")]
 
 mod callbacks;
+mod calls;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -21,7 +25,12 @@ fn main() -> anyhow::Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["seeds", count] => seeds(count.parse().context("failed to read the number of seeds")?),
         ["callbacks", count] => callbacks::run(count.parse().context("failed to read the number of calls")?),
-        _ => bail!("usage: bench seeds <count> | callbacks <count>"),
+        ["calls"] => calls::run(&[10_000, 200_000]),
+        ["calls", counts @ ..] => {
+            let counts: Result<Vec<u32>, _> = counts.iter().map(|count| count.parse()).collect();
+            calls::run(&counts.context("failed to read the numbers of calls")?)
+        }
+        _ => bail!("usage: bench seeds <count> | callbacks <count> | calls [<count> …]"),
     }
 }
 
