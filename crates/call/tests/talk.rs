@@ -6,6 +6,7 @@ use call::agent::EngineKind;
 use call::journal::{Kind, Speaker};
 use call::{Command, Input, LinkEvent, PhoneEvent};
 use rig::{Did, PLAIN, Rig, agent, setup};
+use wire::hume::server::{ChatMessage, Role, ServerMessage, UserMessage};
 
 #[test]
 fn a_prepared_greeting_is_played_the_moment_the_stream_starts() {
@@ -426,4 +427,24 @@ fn settings_that_were_refused_make_the_engine_useless() {
     let mut rig = Rig::ready();
     rig.link(LinkEvent::Text(r#"{"type":"error","code":"E0101","slug":"payload_parse","message":"no"}"#));
     assert!(rig.journal().iter().any(|kind| matches!(kind, Kind::EngineLost { .. })));
+}
+
+#[test]
+fn a_turn_of_the_caller_keeps_the_three_strongest_of_its_expressions() {
+    let mut rig = Rig::greeted();
+    let scores = r#"{"prosody":{"scores":{"Anger":0.1,"Calmness":0.4,"Doubt":0.05,"Interest":0.7,"Joy":0.2}}}"#;
+    rig.hume(&ServerMessage::UserMessage(UserMessage {
+        message: ChatMessage::new(Role::User, "Tuesday, please."),
+        models: serde_json::from_str(scores).unwrap(),
+        ..UserMessage::default()
+    }));
+    rig.hume_says("a", "Tuesday it is.", 500);
+    rig.hume_end();
+    rig.run_quiet(2_000);
+    let turns = rig.turns();
+    let felt =
+        turns.iter().map(|turn| (turn.speaker, turn.expressions.iter().map(|felt| (felt.name.as_str(), felt.score))));
+    let felt: Vec<_> = felt.map(|(speaker, felt)| (speaker, felt.collect::<Vec<_>>())).skip(1).collect();
+    let strongest = vec![("Interest", 0.7), ("Calmness", 0.4), ("Joy", 0.2)];
+    assert_eq!(felt, [(Speaker::Caller, strongest), (Speaker::Agent, vec![])]);
 }

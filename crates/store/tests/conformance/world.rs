@@ -66,6 +66,15 @@ impl World {
         dump
     }
 
+    /// The ids of all work that there is, due or not, claimed or dead.
+    pub(crate) async fn work(&self) -> Vec<String> {
+        let work = aws_sdk_dynamodb::types::AttributeValue::S("WORK#".to_owned());
+        let scan = self.raw.0.scan().table_name(&self.name).filter_expression("begins_with(pk, :work)");
+        let scan = scan.expression_attribute_values(":work", work).projection_expression("id");
+        let items = scan.into_paginator().items().send().try_collect().await.unwrap();
+        items.iter().map(|item| item["id"].as_s().unwrap().clone()).collect()
+    }
+
     /// Writes an item as another version of the program might.
     pub(crate) async fn put_raw(&self, fields: &[(&str, &str)]) {
         let mut request = self.raw.0.put_item().table_name(&self.name);
