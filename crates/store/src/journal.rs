@@ -10,8 +10,10 @@ use crate::erase::Life;
 use crate::error::{Refusal, StoreError, failure};
 use crate::item::Item;
 use crate::keys;
+use crate::recording::slot_after;
 use crate::store::{Condition, Store, Write, pause};
 use crate::update::CHANGE_ATTEMPTS_MAX;
+use crate::work::WorkKind;
 
 /// The largest batch, in bytes of JSON: DynamoDB's price counts kilobytes, and a batch is read whole.
 const BATCH_BYTES_MAX: usize = 32 * 1_024;
@@ -57,7 +59,8 @@ impl Store {
     /// entries are written in order, so that after a failure a beginning of them is there.
     ///
     /// An error that is retryable means: keep the entries and write them again. Any other will stay. Entries of a call
-    /// that was erased or has expired are taken, and are not kept.
+    /// that was erased or has expired are taken, and are not kept. What comes after the call's end (from a spool, or from
+    /// the engine's own history) is looked at by the worker once more, so that its words are found too.
     pub async fn append_journal(&self, id: CallId, entries: &[Entry]) -> Result<(), StoreError> {
         if self.expiry_of(id) <= self.now() {
             return Ok(());
@@ -71,11 +74,15 @@ impl Store {
                 .expiring(self.expiry_of(id));
             self.put_batch(item, batch.last).await?;
         }
-        // Asked after writing, not before: of an erasure that begins between the two one of us sees the other.
-        if !written.is_empty() && self.life(id).await? == Life::Erased {
-            self.delete_all(&written).await?;
+        if written.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        // Asked after writing, not before: of an erasure or an end between the two one of us sees the other.
+        match self.life(id).await? {
+            Life::Unknown | Life::UnderWay => Ok(()),
+            Life::Over => self.add_work(id, WorkKind::Index, slot_after(self.now())).await,
+            Life::Erased => self.delete_all(&written).await,
+        }
     }
 
     async fn put_batch(&self, item: Item, last: u64) -> Result<(), StoreError> {

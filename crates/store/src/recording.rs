@@ -207,7 +207,7 @@ impl Store {
 }
 
 /// The end of the span of time that a moment lies in.
-fn slot_after(now: Moment) -> Moment {
+pub(crate) fn slot_after(now: Moment) -> Moment {
     let span_ms = u64::try_from(LATE_TOGETHER.as_millis()).unwrap_or(u64::MAX);
     Moment::from_ms(now.as_ms().div_ceil(span_ms).saturating_mul(span_ms))
 }

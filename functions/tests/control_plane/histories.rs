@@ -95,6 +95,10 @@ async fn the_words_of_a_node_that_died_come_from_the_engines_history_and_are_jud
     assert!(turns.iter().all(|turn| turn["source"] == "engine_history" && turn["approximate"] == true), "{turns:?}");
     assert!(turns.iter().map(|turn| turn["start_ms"].as_u64()).is_sorted());
     assert!(world.store.analysis(id).await.unwrap().is_some(), "what was filled in is judged");
+    world.pass(Duration::from_secs(60)).await;
+    worker.catch_up(5).await.unwrap();
+    let found = world.api("vic", Method::GET, "/v1/calls?q=tuesday%20appointments", None).await.json();
+    assert_eq!(found["calls"][0]["id"], json!(id), "what was filled in is found");
     // Once more is the same.
     world.store.add_work(id, store::WorkKind::FillTranscript, world.store.now()).await.unwrap();
     worker.catch_up(5).await.unwrap();

@@ -5,7 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use call::CallId;
 use call::journal::{Entry, Kind, Speaker, Turn};
-use store::{AccessKind, CallRecord, Erasure, Idempotency, ListQuery, Placed, Status, StoreError, WorkKind};
+use store::{
+    AccessKind, CallRecord, Erasure, Idempotency, ListQuery, Placed, Status, StoreError, WorkKind, search_words,
+};
 
 use crate::world::{World, fact, sid};
 
@@ -71,8 +73,10 @@ async fn work(world: &World) {
     }
 }
 
+/// Postings are in lower case.
 fn assert_holds_nothing(dump: &str) {
-    for trace in ["2025550123", "Rumpelstiltskin", "Book appointments", "sound-of-a-voice", "recording.wav"] {
+    let dump = dump.to_lowercase();
+    for trace in ["2025550123", "rumpelstiltskin", "book appointments", "sound-of-a-voice", "recording.wav", "word#"] {
         assert!(!dump.contains(trace), "{trace} is in {dump}");
     }
 }
@@ -87,6 +91,7 @@ async fn after_an_erasure_a_dump_of_everything_holds_no_number_and_no_word() {
     let sid = sid();
     world.store.adopt_sid(call.id, sid).await.unwrap();
     world.store.append_journal(call.id, &[said(1, "My name is Rumpelstiltskin.")]).await.unwrap();
+    world.store.index_words(call.id, &search_words("My name is Rumpelstiltskin.")).await.unwrap();
     world.store.put_segment(call.id, 1, 0, Bytes::from_static(b"sound-of-a-voice")).await.unwrap();
     let mut upload = world.store.upload_recording(call.id);
     upload.write(b"RIFF sound-of-a-voice").await.unwrap();
@@ -103,7 +108,14 @@ async fn after_an_erasure_a_dump_of_everything_holds_no_number_and_no_word() {
         }
     }
     let before = world.dump().await;
-    for trace in ["2025550123", "Rumpelstiltskin", "Book appointments", "sound-of-a-voice", sid.as_str()] {
+    for trace in [
+        "2025550123",
+        "Rumpelstiltskin",
+        "Book appointments",
+        "sound-of-a-voice",
+        "WORD#rumpelstiltskin#",
+        sid.as_str(),
+    ] {
         assert!(before.contains(trace), "{trace} is not in {before}");
     }
     world.store.note_access(call.id, "vic", AccessKind::Transcript).await.unwrap();
@@ -130,6 +142,8 @@ async fn what_comes_late_does_not_bring_an_erased_call_back() {
     // A node that was cut off from the store writes what it had spooled.
     world.store.append_journal(call.id, &[said(2, "Rumpelstiltskin again.")]).await.unwrap();
     world.store.put_segment(call.id, 1, 1, Bytes::from_static(b"sound-of-a-voice")).await.unwrap();
+    // A worker that had read its journal before comes to its words now.
+    world.store.index_words(call.id, &search_words("Rumpelstiltskin")).await.unwrap();
     let late = world.store.record_status(call.id, fact(Status::Completed, 31)).await;
     assert!(matches!(late, Err(StoreError::Erased(_))), "{late:?}");
     assert!(world.store.adopt_sid(call.id, sid()).await.is_err());
