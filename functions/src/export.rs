@@ -12,7 +12,7 @@ use http::HeaderValue;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LINK};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use store::{AccessKind, CallRecord, Store, StoreError};
+use store::{AccessKind, Analysis, CallRecord, Store, StoreError};
 use tokio::task::JoinSet;
 
 use crate::connect::conversation;
@@ -33,11 +33,11 @@ const PAGE_CALLS: usize = 200;
 /// Transcripts that are read at the same time.
 const READ_AT_ONCE: usize = 8;
 
-/// What takes numbers or words out of a record.
-const PRIVATE: [&str; 4] = ["from", "to", "phone", "transcript"];
+/// The columns that hold numbers or words.
+const PRIVATE: [&str; 6] = ["from", "to", "phone", "evidence", "booking", "transcript"];
 
 /// The columns, in their order.
-const COLUMNS: [&str; 22] = [
+const COLUMNS: [&str; 27] = [
     "id",
     "twilio_sid",
     "direction",
@@ -56,6 +56,11 @@ const COLUMNS: [&str; 22] = [
     "ended_at",
     "duration_s",
     "outcome",
+    "verdict",
+    "confidence",
+    "evidence",
+    "booking",
+    "judged_by",
     "epoch",
     "recording",
     "simulated",
@@ -164,9 +169,11 @@ pub(crate) async fn export(api: Api<Viewer>, Query(query): Query<Export>) -> Res
         let mut list = filters.query(cursor.as_deref(), &scope);
         list.limit = PAGE_CALLS;
         let page = api.store.list_calls(&list, |call| filters.let_pass(call)).await?;
-        let texts = if redacted { Vec::new() } else { transcripts(&api.store, &page.calls).await? };
-        for (n, call) in page.calls.iter().enumerate() {
-            if !sheet.add(record(call, texts.get(n))) {
+        for (call, more) in page.calls.iter().zip(mores(&api.store, &page.calls, redacted).await?) {
+            // None of a call that was erased since the list was read.
+            if let Some(more) = more
+                && !sheet.add(record(call, more))
+            {
                 break 'pages last;
             }
             last = Some(list.cursor_behind(call));
@@ -184,31 +191,53 @@ pub(crate) async fn export(api: Api<Viewer>, Query(query): Query<Export>) -> Res
     Ok(sheet.answer(rest.map(|cursor| query.rest(&cursor))))
 }
 
-/// What was said in each of these calls, as heard.
-async fn transcripts(store: &Store, calls: &[CallRecord]) -> Result<Vec<String>, Problem> {
-    let mut texts = vec![String::new(); calls.len()];
+/// What an export holds of a call beside its record.
+struct More {
+    analysis: Option<Analysis>,
+    /// What was said, as heard; none where words are left out.
+    transcript: Option<String>,
+}
+
+/// The same of each of these calls; none of a call that is gone.
+async fn mores(store: &Store, calls: &[CallRecord], redacted: bool) -> Result<Vec<Option<More>>, Problem> {
+    let mut mores: Vec<Option<More>> = calls.iter().map(|_| None).collect();
     for (first, part) in calls.chunks(READ_AT_ONCE).enumerate() {
         let mut reading = JoinSet::new();
         for (n, call) in part.iter().enumerate() {
             let (store, id) = (store.clone(), call.id);
-            reading.spawn(async move { (first * READ_AT_ONCE + n, transcript(&store, id).await) });
+            reading.spawn(async move { (first * READ_AT_ONCE + n, more(&store, id, redacted).await) });
         }
         while let Some(read) = reading.join_next().await {
-            let (n, text) = read.map_err(|error| Problem::internal(&error))?;
-            texts[n] = text?;
+            let (n, read) = read.map_err(|error| Problem::internal(&error))?;
+            match read {
+                Ok(more) => mores[n] = Some(more),
+                Err(error) if error.is_gone() => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
-    Ok(texts)
+    Ok(mores)
 }
 
-async fn transcript(store: &Store, id: CallId) -> Result<String, StoreError> {
-    Ok(as_text(&conversation(store, id).await?.history))
+async fn more(store: &Store, id: CallId, redacted: bool) -> Result<More, StoreError> {
+    let analysis = store.analysis(id).await?;
+    let transcript = if redacted { None } else { Some(as_text(&conversation(store, id).await?.history)) };
+    Ok(More { analysis, transcript })
 }
 
-fn record(call: &CallRecord, transcript: Option<&String>) -> Map<String, Value> {
+fn record(call: &CallRecord, more: More) -> Map<String, Value> {
     let shown = serde_json::to_value(call).expect("invariant: a call is always JSON");
     let Value::Object(mut fields) = shown else { return Map::new() };
-    if let Some(text) = transcript {
+    if let Some(judgement) = more.analysis.and_then(|analysis| analysis.judgement) {
+        let verdict = judgement.verdict;
+        // `outcome` is what counts: a person's word, if there is one. This is the judge's.
+        fields.insert("verdict".to_owned(), json!(verdict.outcome));
+        fields.insert("confidence".to_owned(), json!(verdict.confidence));
+        fields.insert("evidence".to_owned(), json!(verdict.evidence));
+        fields.insert("booking".to_owned(), json!(verdict.fields));
+        fields.insert("judged_by".to_owned(), json!(judgement.model));
+    }
+    if let Some(text) = more.transcript {
         fields.insert("transcript".to_owned(), json!(text));
     }
     fields

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use call::journal::{Entry, Kind, Speaker, Turn};
+use call::outcome::Verdict;
 use http::Method;
 use serde_json::{Value, json};
-use store::{CallRecord, Source, Status, StatusFact};
+use store::{CallRecord, Judgement, Outcome, Source, Status, StatusFact};
 
 use crate::world::{Answer, World, about};
 
@@ -126,6 +127,83 @@ async fn an_export_holds_what_the_filters_leave_and_no_formula() {
         let answer = get(&world, &format!("/v1/export?{path}")).await;
         assert_eq!(answer.status, 400, "{path}");
         assert!(answer.json()["detail"].as_str().unwrap().contains(name), "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn an_export_holds_the_verdict_and_what_it_rests_on() {
+    let world = World::new().await;
+    let said = "=Tuesday at ten";
+    let call = talked(&world, 1, &[(Speaker::Caller, said)]).await;
+    let verdict = Verdict {
+        outcome: Outcome::Yes,
+        confidence: 0.75,
+        evidence: Some(said.to_owned()),
+        evidence_turn: Some(1),
+        evidence_found: true,
+        fields: [("what".to_owned(), "a check-up".to_owned()), ("name".to_owned(), "@Zoë".to_owned())].into(),
+        reason: "a time was agreed on".to_owned(),
+    };
+    let judgement = Judgement { verdict, model: "judge-1".to_owned(), judged_at: world.store.now() };
+    world.store.record_judgement(call.id, judgement).await.unwrap();
+    let corrected = json!({ "outcome": "no", "note": "called off by mail" });
+    let path = format!("/v1/calls/{}/outcome", call.id);
+    assert!(world.api("olga", Method::PUT, &path, Some(corrected)).await.status.is_success());
+
+    let lines = get(&world, "/v1/export?format=json").await.json();
+    let line = &lines[0];
+    assert_eq!(lines.as_array().unwrap().len(), 1);
+    // A person's word counts; the judge's stands beside it.
+    assert_eq!((&line["outcome"], &line["verdict"], &line["confidence"]), (&json!("no"), &json!("yes"), &json!(0.75)));
+    assert_eq!((&line["evidence"], &line["judged_by"]), (&json!(said), &json!("judge-1")));
+    assert_eq!(line["booking"], json!({ "name": "@Zoë", "what": "a check-up" }));
+    let csv = get(&world, "/v1/export").await.text();
+    assert!(
+        csv.contains(",no,yes,0.75,\"'=Tuesday at ten\",") || csv.contains(",no,yes,0.75,'=Tuesday at ten,"),
+        "{csv}"
+    );
+    assert!(csv.contains(r#","{""name"":""@Zoë"",""what"":""a check-up""}",judge-1,"#), "{csv}");
+    let redacted = get(&world, "/v1/export?redact=1").await.text();
+    assert!(redacted.contains(",no,yes,0.75,judge-1,"), "{redacted}");
+    for private in ["Tuesday", "check-up", "evidence", "booking"] {
+        assert!(!redacted.contains(private), "{private}: {redacted}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_wrongly_is_told_which_parameter_and_what_is_allowed() {
+    let world = World::new().await;
+    let call = talked(&world, 1, &[(Speaker::Caller, "Hello.")]).await;
+    let lists = ["/v1/calls", "/v1/export"];
+    for (query, parameter, allowed) in [
+        ("colour=red", "colour", "min_duration"),
+        ("from=31.01.2026", "from", "2026-01-31"),
+        ("to=2026-02-30", "to", "2026-01-31"),
+        ("from=2026-02-02&to=2026-02-01", "to", "before `from`"),
+        ("min_duration=9&max_duration=8", "max_duration", "less than `min_duration`"),
+        ("status=over", "status", "no_answer"),
+        ("outcome=maybe", "outcome", "yes, no, unclear"),
+        ("q=!", "q", "1 to 8 words"),
+        ("cursor=01ARZ3NDEKTSV4RRFFQ69G5FAV.0000000000000000", "cursor", "leave it out"),
+    ] {
+        for list in lists {
+            let answer = get(&world, &format!("{list}?{query}")).await;
+            let detail = answer.json()["detail"].as_str().unwrap_or_default().to_owned();
+            assert_eq!(answer.status, 400, "{list}?{query}: {detail}");
+            assert!(detail.contains(parameter) && detail.contains(allowed), "{list}?{query}: {detail}");
+        }
+    }
+    for limit in ["0", "201", "-1", "many"] {
+        let answer = get(&world, &format!("/v1/calls?limit={limit}")).await;
+        assert_eq!(answer.status, 400, "{limit}");
+        assert!(answer.text().contains("limit: it must be a whole number from 1 to 200"), "{}", answer.text());
+    }
+    let unknown = "/v1/calls/call_01HZX3V9K4Q8R2T6W0Y5B7D1FG";
+    assert_eq!(world.api("vic", Method::DELETE, unknown, None).await.status, 403);
+    world.store.erase_call(call.id, "ada").await.unwrap();
+    for part in ["", "/transcript", "/journal", "/latency"] {
+        assert_eq!(get(&world, &format!("{unknown}{part}")).await.status, 404, "{part}");
+        assert_eq!(get(&world, &format!("/v1/calls/{}{part}", call.id)).await.status, 410, "{part}");
     }
 }
 
