@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::{LazyLock, mpsc};
+use std::sync::{Condvar, LazyLock, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use conformance::python;
@@ -24,15 +24,41 @@ pub(crate) fn cases(wanted: u32) -> u32 {
     wanted.div_ceil(6).min(CASES_MAX)
 }
 
-/// Nothing has to be kept for a single store.
-pub(crate) type Kept = ();
+/// So many stores are used at a time. moto answers one request after the other, and whoever stands behind the requests of many
+/// others waits longer than the store does.
+const STORES_MAX: usize = 2;
+
+static STORES: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// The place of a store among those that are used. No test uses two at a time.
+#[derive(Debug)]
+pub(crate) struct Kept;
+
+impl Kept {
+    /// Waits for a place. Each test has a thread of its own, so nobody else is held up.
+    fn wait() -> Self {
+        let (used, left) = &STORES;
+        let used = used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = left.wait_while(used, |used| *used >= STORES_MAX).unwrap_or_else(PoisonError::into_inner);
+        *used += 1;
+        Self
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        *STORES.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        STORES.1.notify_one();
+    }
+}
 
 static MOTO: LazyLock<Moto> = LazyLock::new(Moto::start);
 
 /// A table and a bucket of this name, at moto. They are yet to be made.
 pub(crate) fn open(name: &str) -> (Config, Kept) {
+    let kept = Kept::wait();
     let keys = StaticCredentials { access_key: "test".into(), secret_key: "test".into() };
-    (Config::new(name, name).local(&MOTO.dynamodb, &MOTO.s3, keys), ())
+    (Config::new(name, name).local(&MOTO.dynamodb, &MOTO.s3, keys), kept)
 }
 
 struct Moto {
