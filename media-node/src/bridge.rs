@@ -28,6 +28,7 @@ use wire::twilio::stream::{self, Inbound, Track};
 
 use self::links::{LinkHeard, Links};
 use crate::journal::Writer;
+use crate::levels::Levels;
 use crate::node::Inner;
 use crate::recording::Recorder;
 use crate::request::Rejection;
@@ -54,6 +55,7 @@ struct Bridge {
     links: Links,
     journal: Writer,
     recorder: Option<Recorder>,
+    levels: Levels,
     claim: Claimed,
     /// What it has met of engines.
     experience: Experience,
@@ -100,6 +102,7 @@ pub(crate) fn start(node: &Arc<Inner>, session: Arc<Session>, setup: Setup, inbo
         links: Links::default(),
         journal: node.journal.open(call, epoch, &node.tasks),
         recorder: None,
+        levels: Levels::default(),
         claim: Claimed::NotYet,
         experience: Experience::default(),
         owed: VecDeque::new(),
@@ -185,6 +188,11 @@ impl Bridge {
 
     fn send_phone(&mut self, message: &stream::Outbound) {
         let Some(phone) = &mut self.phone else { return };
+        if let stream::Outbound::Media { payload } = message
+            && self.node.live.wants_levels()
+        {
+            self.levels.agent(payload);
+        }
         let mut text = String::new();
         message.write(&phone.stream, &mut text);
         if phone.socket.queue(text).is_err() {
@@ -339,6 +347,18 @@ impl Bridge {
         };
         self.call.handle(self.now, Input::Phone(event));
         self.audio = audio;
+        self.show_levels();
+    }
+
+    /// Shows how loud the voices are to whoever watches, after a frame of the caller.
+    fn show_levels(&mut self) {
+        if !self.node.live.wants_levels() {
+            return;
+        }
+        self.levels.caller(&self.audio);
+        if let Some(levels) = self.levels.due(self.now) {
+            self.node.live.publish_levels(self.session.key.0, levels);
+        }
     }
 
     fn link_heard(&mut self, link: LinkId, heard: LinkHeard) {

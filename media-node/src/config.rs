@@ -37,6 +37,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The control plane's public address: the dashboard's origin.
     pub public_base_url: String,
+    /// More pages that may follow calls, such as `http://127.0.0.1:8080`: filled in by the program for one machine.
+    pub local_origins: Vec<String>,
     /// Where Twilio opens streams, without the node's name: what the signature of an upgrade is made over.
     pub media_stream_url: String,
     /// Checks the signature of a stream's upgrade. None: the stream's token alone guards it.
@@ -82,6 +84,7 @@ impl Config {
             listen,
             media_stream_url: read.media_stream_url(&public_base_url),
             public_base_url,
+            local_origins: Vec::new(),
             twilio: read
                 .text("TWILIO_AUTH_TOKEN")
                 .map(|list| Verifier::new(&list.split(',').map(str::trim).collect::<Vec<_>>())),

@@ -25,6 +25,7 @@ mod engines;
 mod figures;
 mod heartbeat;
 mod journal;
+mod levels;
 mod live;
 mod node;
 mod recording;

@@ -1,17 +1,20 @@
 //! `WS /live`: the journal as it is written, for dashboards.
 //!
 //! The first message is a live token, within five seconds; a browser's `Origin` must be the control plane's own. The
-//! second says what to follow: `{"subscribe":"all"}` or `{"subscribe":"call_…"}`, and may be repeated. From then on each
-//! entry comes as `{"call":"call_…","entry":{…}}`. What came before is read from the API with `?after=`. A reader that is
-//! too slow is dropped with a reason: it must never cost a call anything. Who follows a call is on record beside it, like
-//! who read its transcript, before the first entry is shown; where that cannot be written nothing is shown.
+//! second says what to follow: `{"subscribe":"all"}` or `{"subscribe":"call_…"}`, and may be repeated. It is answered with
+//! `{"following":"all"}`; from then on each entry comes as `{"call":"call_…","entry":{…}}`. With `"levels":true` in the
+//! subscription, how loud both voices are comes as well, five times a second: `{"call":"call_…","levels":{"caller":0,
+//! "agent":40}}`, from 0 to 100. What came before is read from the API with `?after=`. A reader that is too slow is dropped
+//! with a reason: it must never cost a call anything. Who follows a call is on record beside it, like who read its
+//! transcript, before the first entry is shown; where that cannot be written nothing is shown.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::extract::State;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use call::CallId;
 use call::journal::Entry;
@@ -24,6 +27,7 @@ use wire::token::{LiveToken, TOKEN_CHARS_MAX};
 use crate::node::Inner;
 use crate::room::Room;
 use crate::socket::{Heard, READ_BUFFER_BYTES, Socket, WRITE_BUFFER_BYTES_MAX, code};
+use crate::splice;
 
 /// Entries that may wait for the slowest reader.
 const BACKLOG_MAX: usize = 1_024;
@@ -45,12 +49,32 @@ const MESSAGE_BYTES_MAX: usize = 1_024;
 pub(crate) struct Live {
     entries: broadcast::Sender<Arc<Published>>,
     sockets: Room,
+    /// Those who want to see levels.
+    watching: AtomicUsize,
 }
 
 #[derive(Debug)]
 struct Published {
     call: CallId,
     text: String,
+    is_level: bool,
+}
+
+#[derive(Serialize)]
+struct LevelsMessage {
+    call: CallId,
+    levels: BothLevels,
+}
+
+#[derive(Serialize)]
+struct BothLevels {
+    caller: u8,
+    agent: u8,
+}
+
+#[derive(Serialize)]
+struct FollowingMessage<'a> {
+    following: &'a str,
 }
 
 #[derive(Serialize)]
@@ -63,6 +87,8 @@ struct Message<'a> {
 #[serde(deny_unknown_fields)]
 struct Request {
     subscribe: String,
+    #[serde(default)]
+    levels: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -74,7 +100,11 @@ enum Following {
 
 impl Default for Live {
     fn default() -> Self {
-        Self { entries: broadcast::channel(BACKLOG_MAX).0, sockets: Room::new(SOCKETS_MAX) }
+        Self {
+            entries: broadcast::channel(BACKLOG_MAX).0,
+            sockets: Room::new(SOCKETS_MAX),
+            watching: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -86,7 +116,20 @@ impl Live {
         }
         if let Ok(text) = serde_json::to_string(&Message { call, entry }) {
             // Without a receiver there is nobody to tell.
-            self.entries.send(Arc::new(Published { call, text })).ok();
+            self.entries.send(Arc::new(Published { call, text, is_level: false })).ok();
+        }
+    }
+
+    /// Whether anybody wants to see how loud the voices are.
+    pub(crate) fn wants_levels(&self) -> bool {
+        self.watching.load(Ordering::Relaxed) > 0
+    }
+
+    /// Shows how loud both voices are, from 0 to 100.
+    pub(crate) fn publish_levels(&self, call: CallId, (caller, agent): (u8, u8)) {
+        let message = LevelsMessage { call, levels: BothLevels { caller, agent } };
+        if let Ok(text) = serde_json::to_string(&message) {
+            self.entries.send(Arc::new(Published { call, text, is_level: true })).ok();
         }
     }
 
@@ -95,10 +138,26 @@ impl Live {
     }
 }
 
-/// Opens a dashboard's socket.
-pub(crate) async fn upgrade(State(node): State<Arc<Inner>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
-    if !is_own_origin(&headers, &node.config.public_base_url) {
+/// Which node's calls a dashboard wants to follow; none for those of whoever answers.
+#[derive(Deserialize)]
+pub(crate) struct Wanted {
+    #[serde(default)]
+    node: Option<String>,
+}
+
+/// Opens a dashboard's socket, here or at the node that is meant.
+pub(crate) async fn upgrade(
+    State(node): State<Arc<Inner>>,
+    Query(wanted): Query<Wanted>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    if !is_own_origin(&headers, &node.config.public_base_url, &node.config.local_origins) {
         return (StatusCode::FORBIDDEN, "another origin").into_response();
+    }
+    if let Some(other) = wanted.node.filter(|name| *name != node.config.node) {
+        let path = format!("/live?node={other}");
+        return splice::through(node, &other, &path, &headers, upgrade).await;
     }
     let Some(place) = node.live.sockets.take() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many dashboards").into_response();
@@ -116,11 +175,12 @@ pub(crate) async fn upgrade(State(node): State<Arc<Inner>>, headers: HeaderMap, 
 }
 
 /// A browser always names the page's origin; whoever names none is no browser, and has nothing but its token.
-fn is_own_origin(headers: &HeaderMap, base_url: &str) -> bool {
+fn is_own_origin(headers: &HeaderMap, base_url: &str, local: &[String]) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let scheme_end = base_url.find("://").map_or(0, |at| at + 3);
     let end = base_url[scheme_end..].find('/').map_or(base_url.len(), |at| scheme_end + at);
-    origin.as_bytes().eq_ignore_ascii_case(&base_url.as_bytes()[..end])
+    let ours = local.iter().map(String::as_bytes).chain([&base_url.as_bytes()[..end]]);
+    ours.into_iter().any(|ours| origin.as_bytes().eq_ignore_ascii_case(ours))
 }
 
 async fn serve(node: &Inner, mut socket: Socket<WebSocket>) {
@@ -187,12 +247,20 @@ impl Reader {
 async fn follow(node: &Inner, socket: &mut Socket<WebSocket>, mut reader: Reader) -> (u16, &'static str) {
     let mut entries = node.live.entries.subscribe();
     let mut following = Following::Nothing;
+    let mut watcher: Option<Watcher<'_>> = None;
     loop {
         let watch_at = socket.watch_at();
         tokio::select! {
             heard = socket.next() => match heard {
                 Heard::Text(text) => match wanted(&text) {
-                    Some(wanted) => following = wanted,
+                    Some((wanted, levels, name)) => {
+                        following = wanted;
+                        watcher = levels.then(|| Watcher::new(&node.live.watching));
+                        let answer = serde_json::to_string(&FollowingMessage { following: &name }).unwrap_or_default();
+                        if socket.queue(answer).is_err() {
+                            return (code::TRY_AGAIN, "too slow");
+                        }
+                    }
                     None => return (code::POLICY, "not a subscription"),
                 },
                 Heard::Quiet => {}
@@ -201,6 +269,7 @@ async fn follow(node: &Inner, socket: &mut Socket<WebSocket>, mut reader: Reader
                 Heard::Lost(_) => return (code::NORMAL, ""),
             },
             published = entries.recv() => match published {
+                Ok(published) if published.is_level && watcher.is_none() => {}
                 Ok(published) if follows(following, published.call) => {
                     if !reader.is_noted(node, published.call).await {
                         return (code::TRY_AGAIN, "no record can be made of who follows");
@@ -227,9 +296,27 @@ async fn follow(node: &Inner, socket: &mut Socket<WebSocket>, mut reader: Reader
     }
 }
 
-fn wanted(text: &str) -> Option<Following> {
-    let Request { subscribe } = serde_json::from_str(text).ok()?;
-    if subscribe == "all" { Some(Following::All) } else { subscribe.parse().ok().map(Following::One) }
+/// What a subscription asks for, whether with levels, and as what it is confirmed.
+fn wanted(text: &str) -> Option<(Following, bool, String)> {
+    let Request { subscribe, levels } = serde_json::from_str(text).ok()?;
+    let following = if subscribe == "all" { Following::All } else { Following::One(subscribe.parse().ok()?) };
+    Some((following, levels, subscribe))
+}
+
+/// Counts somebody who wants to see levels, for as long as they do.
+struct Watcher<'a>(&'a AtomicUsize);
+
+impl<'a> Watcher<'a> {
+    fn new(watching: &'a AtomicUsize) -> Self {
+        watching.fetch_add(1, Ordering::Relaxed);
+        Self(watching)
+    }
+}
+
+impl Drop for Watcher<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 fn follows(following: Following, call: CallId) -> bool {
@@ -248,21 +335,26 @@ mod tests {
     fn only_the_control_planes_own_pages_may_look() {
         let headers =
             |origin: &'static str| HeaderMap::from_iter([(header::ORIGIN, http::HeaderValue::from_static(origin))]);
-        assert!(is_own_origin(&headers("https://calls.example.com"), "https://calls.example.com"));
-        assert!(is_own_origin(&headers("https://calls.example.com"), "https://calls.example.com/base"));
-        assert!(is_own_origin(&HeaderMap::new(), "https://calls.example.com"));
+        assert!(is_own_origin(&headers("https://calls.example.com"), "https://calls.example.com", &[]));
+        assert!(is_own_origin(&headers("https://calls.example.com"), "https://calls.example.com/base", &[]));
+        assert!(is_own_origin(&HeaderMap::new(), "https://calls.example.com", &[]));
+        let local = ["http://127.0.0.1:8080".to_owned()];
+        assert!(is_own_origin(&headers("http://127.0.0.1:8080"), "https://calls.example.com", &local));
+        assert!(!is_own_origin(&headers("http://127.0.0.1:8081"), "https://calls.example.com", &local));
         for other in
             ["https://evil.example", "http://calls.example.com", "https://calls.example.com.evil.example", "null"]
         {
-            assert!(!is_own_origin(&headers(other), "https://calls.example.com"), "{other}");
+            assert!(!is_own_origin(&headers(other), "https://calls.example.com", &[]), "{other}");
         }
     }
 
     #[test]
     fn a_subscription_is_all_or_one_call() {
-        assert!(matches!(wanted(r#"{"subscribe":"all"}"#), Some(Following::All)));
+        assert!(matches!(wanted(r#"{"subscribe":"all"}"#), Some((Following::All, false, _))));
+        assert!(matches!(wanted(r#"{"subscribe":"all","levels":true}"#), Some((Following::All, true, _))));
         let call = CallId::new(1, 2);
-        let one = wanted(&format!(r#"{{"subscribe":"{call}"}}"#)).unwrap();
+        let (one, _, name) = wanted(&format!(r#"{{"subscribe":"{call}"}}"#)).unwrap();
+        assert_eq!(name, call.to_string());
         assert!(follows(one, call) && !follows(one, CallId::new(1, 3)) && !follows(Following::Nothing, call));
         for wrong in ["", "{}", r#"{"subscribe":"everything"}"#, r#"{"subscribe":"all","x":1}"#] {
             assert!(wanted(wrong).is_none(), "{wrong}");

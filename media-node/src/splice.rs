@@ -78,8 +78,14 @@ async fn ask(store: Store) -> Option<Arc<[Peer]>> {
     None
 }
 
-/// Passes a stream through to the node it is for.
-pub(crate) async fn through(node: Arc<Inner>, name: &str, headers: &HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+/// Passes a stream, or a dashboard's socket, through to the node it is for, at this path there.
+pub(crate) async fn through(
+    node: Arc<Inner>,
+    name: &str,
+    path: &str,
+    headers: &HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     let unknown = (StatusCode::NOT_FOUND, "there is no such node").into_response();
     if headers.contains_key(&SPLICED_HEADER) || !crate::config::is_node_name(name) {
         return unknown;
@@ -90,7 +96,7 @@ pub(crate) async fn through(node: Arc<Inner>, name: &str, headers: &HeaderMap, u
     };
     let ending = node.tasks.token();
     let Some(address) = node.peers.address_of(&node.store, name).await else { return unknown };
-    let url = format!("{}/media-stream/{name}", address.replacen("http", "ws", 1));
+    let url = format!("{}{path}", address.replacen("http", "ws", 1));
     let Ok(mut request) = url.into_client_request() else { return unknown };
     request.headers_mut().insert(SPLICED_HEADER, HeaderValue::from_static("1"));
     for name in [signature::HEADER, signature::SETTINGS_HEADER, header::USER_AGENT.as_str()] {

@@ -51,7 +51,8 @@ pub(crate) async fn upgrade(
         .max_message_size(PHONE_MESSAGE_BYTES_MAX)
         .max_frame_size(PHONE_MESSAGE_BYTES_MAX);
     if name != node.config.node {
-        return splice::through(node, &name, &headers, upgrade).await;
+        let path = format!("/media-stream/{name}");
+        return splice::through(node, &name, &path, &headers, upgrade).await;
     }
     let Some(place) = node.nameless.take() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many streams at once").into_response();

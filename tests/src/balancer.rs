@@ -65,7 +65,8 @@ impl Drop for Balancer {
 
 impl Routes {
     fn backend(&self, path: &str) -> Option<SocketAddr> {
-        let name = path.rsplit('/').next()?;
+        let last = path.rsplit('/').next()?;
+        let name = last.strip_prefix("live?node=").unwrap_or(last);
         let confused = self.confused.load(Ordering::Relaxed);
         let nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         let other = nodes.iter().find(|(node, _)| *node != name).map(|(_, address)| *address);

@@ -80,6 +80,7 @@ impl World {
             address: format!("http://127.0.0.1:{port}"),
             listen: ([127, 0, 0, 1], port).into(),
             public_base_url: "https://calls.example.com".to_owned(),
+            local_origins: Vec::new(),
             media_stream_url: "wss://media.example.com/media-stream".to_owned(),
             twilio: None,
             secrets: secrets(),
