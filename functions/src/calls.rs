@@ -15,19 +15,29 @@ use crate::filters::ListCalls;
 use crate::outcome::Judged;
 use crate::problem::Problem;
 
+/// Calls under way that are shown at once: more than a person can look at.
+const LIVE_MAX: usize = 100;
+
 /// A page, as the API shows it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Page {
     calls: Vec<CallRecord>,
     next_cursor: Option<String>,
+    /// Those under way, where they were asked for; they may be among `calls` as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<Vec<CallRecord>>,
 }
 
 pub(crate) async fn list(api: Api<Viewer>, Query(query): Query<ListCalls>) -> Result<Json<Page>, Problem> {
     let filters = query.understood(&api.time_zone)?;
     let scope = filters.scope();
+    let live = match filters.live && query.cursor.is_none() {
+        true => Some(api.store.calls_under_way(LIVE_MAX, |call| filters.let_live_pass(call)).await?),
+        false => None,
+    };
     let query = filters.query(query.cursor.as_deref(), &scope);
     let page = api.store.list_calls(&query, |call| filters.let_pass(call)).await?;
-    Ok(Json(Page { calls: page.calls, next_cursor: page.next_cursor }))
+    Ok(Json(Page { calls: page.calls, next_cursor: page.next_cursor, live }))
 }
 
 pub(crate) async fn show(api: Api<Viewer>, Path(id): Path<String>) -> Result<Json<Judged>, Problem> {

@@ -9,9 +9,10 @@ use axum::Json;
 use axum::extract::Path;
 use call::agent::offer::{Offer, RANGES, Range};
 use call::agent::{Agent, AgentProblem, EngineKind};
+use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use store::{Node, WorkItem};
+use store::{AgentVersion, Node, WorkItem};
 
 use crate::agents::SaveError;
 use crate::door::{Admin, Api, Content, Operator, Viewer};
@@ -41,6 +42,15 @@ pub(crate) async fn agent(api: Api<Viewer>, Path(name): Path<String>) -> Result<
     let agent = book.agents.named(&name).ok_or_else(|| Problem::not_found("an agent of this name"))?;
     let shown = AgentShown { version: book.version(&name), agent: agent.clone() };
     serde_json::to_value(shown).map(Json).map_err(Problem::internal)
+}
+
+/// A version of an agent, also of one that was changed since.
+pub(crate) async fn agent_version(
+    api: Api<Viewer>,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<AgentVersion>, Problem> {
+    let version = version.parse().map_err(|_| Problem::invalid("version", "it must be a whole number"))?;
+    Ok(Json(api.store.agent_version(&name, version).await?))
 }
 
 /// What is wrong with an agent.
@@ -171,14 +181,18 @@ struct NodeShown {
     alive: bool,
     #[serde(flatten)]
     node: Node,
+    /// What it says of itself; none of one that does not answer.
+    status: Option<Value>,
 }
 
 pub(crate) async fn nodes(api: Api<Viewer>) -> Result<Json<NodesShown>, Problem> {
     let living: BTreeSet<String> = api.nodes.living().await?.into_iter().map(|node| node.name).collect();
-    let nodes = api.store.nodes().await?;
-    Ok(Json(NodesShown {
-        nodes: nodes.into_iter().map(|node| NodeShown { alive: living.contains(&node.name), node }).collect(),
-    }))
+    let nodes = api.store.nodes().await?.into_iter().map(|node| async {
+        let alive = living.contains(&node.name);
+        let status = if alive { api.nodes.status(&node).await } else { None };
+        NodeShown { alive, node, status }
+    });
+    Ok(Json(NodesShown { nodes: join_all(nodes).await }))
 }
 
 #[derive(Debug, Serialize)]

@@ -8,6 +8,7 @@ mod judge;
 mod lookup;
 mod tell;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use call::agent::{EngineKind, Installation, PRIVATE_TOOLS_SETTING};
@@ -20,6 +21,7 @@ use wire::twilio::AccountSid;
 use crate::door::{ApiTokens, Quotas, SessionKeys};
 use crate::guard::{Guard, country_of};
 use crate::public_url::PublicUrl;
+use crate::services::{Service, services};
 
 pub use hume::hume;
 pub use lookup::{ConfigError, ConfigProblem, Lookup};
@@ -134,6 +136,10 @@ pub struct ApiConfig {
     pub local_origins: Vec<String>,
     /// The largest answer with a part of a recording; none without a bound.
     pub part_bytes_max: Option<u64>,
+    /// What is real and what is not; filled in by the program for one machine, which knows.
+    pub services: Vec<Service>,
+    /// `DASHBOARD_DIR`: where the dashboard's files are read from, for whoever works on them; none for those in the binary.
+    pub dashboard_dir: Option<PathBuf>,
     /// How much one token may ask.
     pub quotas: Quotas,
 }
@@ -261,6 +267,7 @@ impl ApiConfig {
         let (call_max, time_zone) = (call_max(lookup), time_zone(lookup));
         let installation = installation(lookup);
         let in_lambda = lookup.optional("AWS_LAMBDA_FUNCTION_NAME").is_some();
+        let dashboard_dir = lookup.optional("DASHBOARD_DIR");
         lookup.finish(|| {
             let (stream_secrets, session_keys) = secrets?;
             Some(Self {
@@ -275,10 +282,12 @@ impl ApiConfig {
                 calls_per_second: u32::try_from(per_second).unwrap_or(1),
                 call_max,
                 time_zone: time_zone?,
-                installation,
                 simulated: false,
                 local_origins: Vec::new(),
                 part_bytes_max: in_lambda.then_some(LAMBDA_PART_BYTES_MAX),
+                services: services(&installation),
+                installation,
+                dashboard_dir: dashboard_dir.map(PathBuf::from),
                 quotas: Quotas::default(),
             })
         })

@@ -10,6 +10,7 @@
 mod api;
 mod body;
 mod limits;
+mod once;
 mod outermost;
 mod people;
 mod signed;
@@ -18,6 +19,7 @@ pub use api::{Admin, Api, Operator, Viewer};
 pub(crate) use api::{SESSION_COOKIE, bearer, unauthorised};
 pub use body::{Content, Query, read_bytes};
 pub use limits::{Limits, Quotas};
+pub(crate) use once::Once;
 pub use outermost::finish;
 pub(crate) use people::SESSION_S;
 pub use people::{ApiTokens, ApiTokensError, People, Person, Role, SessionKeys};

@@ -108,6 +108,7 @@ impl Export {
             min_duration: self.min_duration.clone(),
             max_duration: self.max_duration.clone(),
             q: self.q.clone(),
+            live: None,
             limit: None,
             cursor: None,
         }

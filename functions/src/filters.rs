@@ -39,6 +39,8 @@ pub(crate) struct ListCalls {
     pub(crate) min_duration: Option<String>,
     pub(crate) max_duration: Option<String>,
     pub(crate) q: Option<String>,
+    /// Whether the first page also has the calls under way, however old.
+    pub(crate) live: Option<String>,
     pub(crate) limit: Option<String>,
     pub(crate) cursor: Option<String>,
 }
@@ -57,6 +59,7 @@ pub(crate) struct Filters {
     duration_min: Option<u32>,
     duration_max: Option<u32>,
     words: Option<BTreeSet<String>>,
+    pub(crate) live: bool,
     pub(crate) limit: usize,
 }
 
@@ -82,6 +85,7 @@ impl ListCalls {
             duration_min: read(&mut errors, "min_duration", self.min_duration.as_deref(), seconds),
             duration_max: read(&mut errors, "max_duration", self.max_duration.as_deref(), seconds),
             words: read(&mut errors, "q", self.q.as_deref(), words),
+            live: read(&mut errors, "live", self.live.as_deref(), yes).unwrap_or(false),
             limit: read(&mut errors, "limit", self.limit.as_deref(), limit).unwrap_or(LIMIT_DEFAULT),
         };
         if filters.from.zip(filters.until).is_some_and(|(from, until)| from >= until) {
@@ -107,6 +111,13 @@ impl Filters {
             && self.engine.is_none_or(|engine| call.engine == Some(engine))
             && self.duration_min.is_none_or(|min| call.duration_s.is_some_and(|duration| duration >= min))
             && self.duration_max.is_none_or(|max| call.duration_s.is_some_and(|duration| duration <= max))
+    }
+
+    /// Whether a call under way passes: nothing that was said in it can be looked up before it is over.
+    pub(crate) fn let_live_pass(&self, call: &CallRecord) -> bool {
+        let opened = call.created_at;
+        let in_time = self.from.is_none_or(|from| opened >= from) && self.until.is_none_or(|until| opened < until);
+        !call.status.is_final() && in_time && self.words.is_none() && self.let_pass(call)
     }
 
     /// The page of these filters that begins at a cursor.
@@ -179,6 +190,10 @@ fn words(text: &str) -> Result<BTreeSet<String>, String> {
 
 fn seconds(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| "it must be a whole number of seconds".to_owned())
+}
+
+fn yes(text: &str) -> Result<bool, String> {
+    if text == "1" { Ok(true) } else { Err("it must be 1, or left out".to_owned()) }
 }
 
 fn limit(text: &str) -> Result<usize, String> {

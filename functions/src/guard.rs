@@ -84,6 +84,11 @@ impl Guard {
         if countries.is_empty() { Err(CountryError::None) } else { Ok(Self { countries }) }
     }
 
+    /// The countries whose numbers are called, by two-letter codes.
+    pub(crate) fn countries(&self) -> impl Iterator<Item = &str> {
+        self.countries.iter().map(String::as_str)
+    }
+
     /// Whether a number may be called.
     ///
     /// # Errors

@@ -9,6 +9,7 @@
 //! fallback   /twilio/voice/fallback                  one honest sentence; needs nothing
 //! status     /twilio/status /twilio/stream /hume/…   what became of calls
 //! api        /v1/…  /openapi.json                    people and their programs
+//! dashboard  /  /assets/…                            people and their browsers, over the API
 //! worker     (no route)                              what is to be done after a change
 //! ```
 //!
@@ -23,6 +24,7 @@ pub mod catalog;
 pub mod config;
 mod connect;
 pub mod counters;
+mod dashboard;
 pub mod door;
 mod export;
 pub mod fallback;
@@ -43,6 +45,7 @@ mod problem;
 mod public_url;
 pub mod routes;
 mod sentence;
+mod services;
 mod session;
 mod shown;
 pub mod state;
@@ -59,3 +62,4 @@ mod next;
 pub use problem::Problem;
 pub use public_url::{PublicUrl, PublicUrlError};
 pub use routes::{All, all};
+pub use services::{Service, ServiceState};

@@ -24,6 +24,9 @@ const ASKED_MAX: usize = 4;
 /// A node's answer to `next` is this long at most: a sentence.
 const KEPT_BYTES_MAX: usize = 64 << 10;
 
+/// What a node says of itself is this long at most: a line for each of its calls.
+const STATUS_BYTES_MAX: usize = 256 << 10;
+
 /// The media nodes.
 #[derive(Clone, Debug)]
 pub struct Nodes {
@@ -155,6 +158,21 @@ impl Nodes {
         let address = self.address(node).await?;
         let body = serde_json::to_vec(command).expect("invariant: texts and numbers are always JSON");
         self.send(&address, Method::POST, &command_path(node, call), body).await.map(drop)
+    }
+
+    /// What a node says of itself at `/status`; none if it does not answer at once.
+    pub(crate) async fn status(&self, node: &Node) -> Option<serde_json::Value> {
+        let url = format!("{}/status", node.address.trim_end_matches('/'));
+        let answer = self.http.get(url).send().await.ok()?.error_for_status().ok()?;
+        let mut bytes = Vec::new();
+        let mut answer = answer;
+        while let Some(chunk) = answer.chunk().await.ok()? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > STATUS_BYTES_MAX {
+                return None;
+            }
+        }
+        serde_json::from_slice(&bytes).ok()
     }
 
     /// Tells a node that a prepared call is not needed. What it says to that does not matter: it gives up by itself.

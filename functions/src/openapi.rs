@@ -50,6 +50,7 @@ const LIST_QUERY: &[(&str, &str)] = &[
     ("q", "Words that were said in the call, all of them, in any order: 1 to 8."),
     ("limit", "Calls on a page: 1 to 200, by default 50."),
     ("cursor", "next_cursor of the page before. A page may be short and still have one."),
+    ("live", "1: the first page also has the calls under way that pass the filters, the newest 100, however old."),
 ];
 
 /// An export's answer is one of these; a list of media types stands as one text.
@@ -80,11 +81,18 @@ const DAYS_QUERY: [(&str, &str); 2] = [
 const OPERATIONS: &[Operation] = &[
     Operation { path: "/openapi.json", summary: "This description.", role: None, ..READ },
     Operation {
+        path: "/v1/session",
+        summary: "Who is signed in, what they may do, and what a page needs to know of this installation.",
+        answer: (200, JSON, Some("Session")),
+        ..READ
+    },
+    Operation {
         method: "post",
         path: "/v1/session",
-        summary: "Sign a browser in: the answer sets a cookie that stands for the token's owner.",
+        summary: "Sign a browser in, by a token or the key of a one-time link: the answer sets a cookie that stands for the token's owner.",
         role: None,
         body: Some("SignIn"),
+        answer: (200, JSON, Some("Session")),
         ..READ
     },
     Operation {
@@ -251,6 +259,12 @@ const OPERATIONS: &[Operation] = &[
     Operation { path: "/v1/agents", summary: "The agents.", ..READ },
     Operation { path: "/v1/agents/{name}", summary: "An agent.", ..READ },
     Operation {
+        path: "/v1/agents/{name}/versions/{version}",
+        summary: "An agent as it was saved over the API, in this version.",
+        answer: (200, JSON, Some("AgentVersion")),
+        ..READ
+    },
+    Operation {
         method: "put",
         path: "/v1/agents/{name}",
         summary: "Save an agent as a new version; calls under way keep theirs. With a version in the body, only if it is still the latest.",
@@ -272,7 +286,18 @@ const OPERATIONS: &[Operation] = &[
         summary: "The engines, what they offer, what an agent's numbers may be, and the agents that use them.",
         ..READ
     },
-    Operation { path: "/v1/nodes", summary: "The media nodes.", ..READ },
+    Operation {
+        path: "/v1/services",
+        summary: "What this installation works with, and whether it is real or simulated.",
+        answer: (200, JSON, Some("Services")),
+        ..READ
+    },
+    Operation {
+        path: "/v1/nodes",
+        summary: "The media nodes, and what each living one says of itself: engines left alone, spools.",
+        answer: (200, JSON, Some("Nodes")),
+        ..READ
+    },
     Operation { path: "/v1/work", summary: "Work that failed ten times.", ..READ },
     Operation {
         method: "post",

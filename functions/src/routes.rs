@@ -10,8 +10,8 @@ use http::{HeaderValue, Method};
 use crate::door::finish;
 use crate::state::{ApiState, FallbackState, StatusState, VoiceState};
 use crate::{
-    analytics, calls, catalog, export, fallback, held, latency, live, openapi, outcome, parts, place, session, status,
-    steer, voice,
+    analytics, calls, catalog, dashboard, export, fallback, held, latency, live, openapi, outcome, parts, place,
+    services, session, status, steer, voice,
 };
 
 /// What the program for one machine mounts.
@@ -27,7 +27,7 @@ pub struct All {
     pub api: ApiState,
 }
 
-/// Every route of the control plane. To put more beside them (the node's, the dashboard's), merge this into a router
+/// Every route of the control plane. To put more beside them (the node's), merge this into a router
 /// that has no fallback of its own.
 pub fn all(state: All) -> Router {
     let routes = voice::routes(state.voice).merge(fallback::routes(state.fallback));
@@ -41,7 +41,8 @@ pub fn router(state: ApiState) -> Router {
 }
 
 fn api_routes(state: ApiState) -> Router {
-    Routes::all().router.layer(axum::middleware::map_response(private)).with_state(state)
+    let routes = Routes::all().router.layer(axum::middleware::map_response(private));
+    routes.merge(dashboard::routes()).with_state(state)
 }
 
 /// What a call says is nobody's to keep or to guess at.
@@ -64,6 +65,7 @@ impl Routes {
     pub(crate) fn all() -> Self {
         Self::default()
             .on(Method::GET, "/openapi.json", description)
+            .on(Method::GET, "/v1/session", session::show)
             .on(Method::POST, "/v1/session", session::sign_in)
             .on(Method::DELETE, "/v1/session", session::sign_out)
             .on(Method::POST, "/v1/live", live::open)
@@ -93,9 +95,11 @@ impl Routes {
             .on(Method::GET, "/v1/analytics", analytics::analytics)
             .on(Method::GET, "/v1/agents", catalog::agents)
             .on(Method::GET, "/v1/agents/{name}", catalog::agent)
+            .on(Method::GET, "/v1/agents/{name}/versions/{version}", catalog::agent_version)
             .on(Method::PUT, "/v1/agents/{name}", catalog::save)
             .on(Method::POST, "/v1/agents/validate", catalog::validate)
             .on(Method::GET, "/v1/engines", catalog::engines)
+            .on(Method::GET, "/v1/services", services::show)
             .on(Method::GET, "/v1/nodes", catalog::nodes)
             .on(Method::GET, "/v1/work", catalog::work)
             .on(Method::POST, "/v1/work/{id}/retry", catalog::retry)

@@ -1,5 +1,6 @@
 //! What each capability works with. A state is made once, from a configuration and a store, and is cheap to clone.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +17,12 @@ use wire::twilio::signature::Verifier;
 use crate::agents::Agents;
 use crate::config::{ApiConfig, FallbackConfig, StatusConfig, VoiceConfig, WebhookConfig};
 use crate::counters::Counters;
-use crate::door::{Limits, People, Quotas, Webhooks};
+use crate::door::{Limits, Once, People, Quotas, Webhooks};
 use crate::guard::Guard;
 use crate::nodes::Nodes;
 use crate::place::Boundaries;
 use crate::public_url::PublicUrl;
+use crate::services::Service;
 
 /// Rung when there is something to do for the worker. On one machine the worker's loop listens; a Lambda starts
 /// the worker's before it answers (see [`wake`](crate::wake)).
@@ -154,6 +156,10 @@ pub struct ApiInner {
     pub(crate) time_zone: TimeZone,
     pub(crate) simulated: bool,
     pub(crate) part_bytes_max: Option<u64>,
+    pub(crate) services: Vec<Service>,
+    pub(crate) dashboard_dir: Option<PathBuf>,
+    /// The link that signs one browser in.
+    pub(crate) once: Once,
     pub(crate) bell: Bell,
     pub(crate) boundaries: Boundaries,
 }
@@ -199,6 +205,9 @@ impl ApiState {
             time_zone: config.time_zone,
             simulated: config.simulated,
             part_bytes_max: config.part_bytes_max,
+            services: config.services,
+            dashboard_dir: config.dashboard_dir,
+            once: Once::default(),
             store,
             bell,
             boundaries,
@@ -207,6 +216,17 @@ impl ApiState {
 
     pub(crate) fn inner(&self) -> &ApiInner {
         &self.0
+    }
+
+    /// A key that signs one browser in, once, within the hour, for the owner of this token: behind the `#` of the
+    /// dashboard's address it is never sent to anybody but by the page itself. None for a token that is nobody's.
+    ///
+    /// # Errors
+    ///
+    /// This machine has no randomness.
+    pub fn sign_in_key(&self, token: &str) -> Result<Option<String>, getrandom::Error> {
+        let person = self.0.people.by_token(token);
+        person.map(|person| self.0.once.give(person, self.0.store.now())).transpose()
     }
 }
 

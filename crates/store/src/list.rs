@@ -148,6 +148,25 @@ impl Store {
         Ok(overdue)
     }
 
+    /// The newest calls that are not over and pass `filter`, at most `limit`. Comes from an index, as
+    /// [`live_calls`](Self::live_calls) does.
+    pub async fn calls_under_way(
+        &self,
+        limit: usize,
+        filter: impl Fn(&CallRecord) -> bool,
+    ) -> Result<Vec<CallRecord>, StoreError> {
+        let mut calls = self.live(None, None).await?;
+        for node in self.nodes().await? {
+            calls.extend(self.live(Some(&node.name), None).await?);
+        }
+        calls.retain(filter);
+        calls.sort_by_key(|call| std::cmp::Reverse(call.id));
+        // One that moves from a node to another meanwhile may be found twice.
+        calls.dedup_by_key(|call| call.id);
+        calls.truncate(limit);
+        Ok(calls)
+    }
+
     /// How many calls are not over, on all nodes and on none.
     pub async fn count_live_calls(&self) -> Result<usize, StoreError> {
         let mut count = self.count_live(None).await?;

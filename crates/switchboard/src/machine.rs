@@ -67,6 +67,9 @@ pub struct Machine {
     pub orphans: usize,
     /// The API's token of this machine.
     pub token: SecretString,
+    api: ApiState,
+    /// Nobody was named who may sign in.
+    is_ownerless: bool,
     pub(crate) store: Store,
     pub(crate) secrets: Secrets,
     /// Rung when something may have become of a call.
@@ -107,6 +110,7 @@ impl Machine {
         }
         let token = directory.secret(LocalSecret::ApiToken).map_err(one)?;
         let ours = ApiTokens::entry("this-machine", Role::Admin, token.expose_secret());
+        let is_ownerless = plan.environment.given("API_TOKENS").is_none();
         let tokens = plan.environment.given("API_TOKENS").map_or(ours.clone(), |given| format!("{given},{ours}"));
         plan.environment.set("API_TOKENS", tokens);
         let numbers: Vec<String> = numbers(&agents).await;
@@ -143,7 +147,9 @@ impl Machine {
             .telling(webhook);
         let worker = tokio::spawn(worker.run(bell.clone()));
         let people = People::new(settings.api.api_tokens.clone(), settings.api.session_keys.clone());
-        let mut router = functions::all(control_plane(settings, &store, &agents, &bell)?).merge(node.router());
+        let control_plane = control_plane(settings, &store, &agents, &bell)?;
+        let api = control_plane.api.clone();
+        let mut router = functions::all(control_plane).merge(node.router());
         if let Some(twilio) = &simulators.twilio {
             router = router.merge(local::router(Arc::clone(twilio), people.clone()));
         }
@@ -158,6 +164,8 @@ impl Machine {
             checks,
             orphans,
             token,
+            api,
+            is_ownerless,
             store,
             secrets,
             changed,
@@ -174,6 +182,17 @@ impl Machine {
     #[must_use]
     pub fn url(&self) -> String {
         local_url(self.address)
+    }
+
+    /// A link that signs one browser in, as this machine's owner; none where the world reaches this program, or where
+    /// tokens say who may sign in.
+    #[must_use]
+    pub fn sign_in_link(&self) -> Option<String> {
+        if !self.address.ip().is_loopback() || !self.is_ownerless {
+            return None;
+        }
+        let key = self.api.sign_in_key(self.token.expose_secret()).ok().flatten()?;
+        Some(format!("{}/#key={key}", self.url()))
     }
 
     /// How many calls are under way.

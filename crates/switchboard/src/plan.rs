@@ -19,6 +19,7 @@ use functions::judge::Judge;
 
 use crate::environment::Environment;
 use crate::problem::Problem;
+use crate::start_table;
 
 /// The number that a simulated Twilio owns. It is set aside for fiction.
 pub const SIMULATED_NUMBER: &str = "+12025550100";
@@ -232,13 +233,15 @@ impl Plan {
                 Ok(judge),
                 Ok(hume_history),
                 Ok(tell),
-                Ok(node),
+                Ok(mut node),
             ) => {
                 voice.simulated = self.twilio == Service::Simulated;
                 api.simulated = voice.simulated;
                 api.installation.engines = Some(node.engines.credentialed().collect());
                 let port = node.listen.port();
                 api.local_origins = vec![format!("http://localhost:{port}"), format!("http://127.0.0.1:{port}")];
+                node.local_origins = api.local_origins.clone();
+                api.services = start_table::services(self).into_iter().map(Into::into).collect();
                 Ok(Settings { voice, fallback, status, api, twilio, judge, hume_history, tell, node, store })
             }
             _ => Err(problems),

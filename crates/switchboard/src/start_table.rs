@@ -1,5 +1,7 @@
 //! What a person sees when the program has started: what is real, where it is, and what to do next.
 
+use functions::{Service as Shown, ServiceState};
+
 use crate::checks::Verdict;
 use crate::machine::Machine;
 use crate::plan::{Plan, SIMULATED_NUMBER, Service, Storage};
@@ -20,6 +22,10 @@ pub fn show(machine: &Machine, screen: &mut Screen) {
     }
     screen.line("");
     let url = machine.url();
+    match machine.sign_in_link() {
+        Some(link) => entry(screen, "Dashboard", &format!("{link}   (signs one browser in, once, within the hour)")),
+        None => entry(screen, "Dashboard", &format!("{url}/   (sign in with a token)")),
+    }
     entry(screen, "API", &format!("{url}   (described at {url}/openapi.json)"));
     if plan.twilio == Service::Real {
         let public = plan.environment.get("PUBLIC_BASE_URL").unwrap_or_default();
@@ -54,22 +60,37 @@ pub fn show(machine: &Machine, screen: &mut Screen) {
     screen.line(&format!("\n  {}\n", screen.paint(Style::Dim, "Ctrl-C ends it, in order. What happens from now on:")));
 }
 
-struct Row {
+/// What the program works with, and whether it is real.
+pub(crate) struct Row {
     name: &'static str,
-    state: &'static str,
-    style: Style,
+    state: ServiceState,
     why: String,
 }
 
 impl Row {
     fn show(&self, screen: &mut Screen) {
         let name = screen.cell(Style::Strong, self.name, NAME);
-        let state = screen.cell(self.style, self.state, STATE);
+        let (state, style) = match self.state {
+            ServiceState::Real => ("real", Style::Good),
+            ServiceState::Embedded => ("embedded", Style::Good),
+            ServiceState::Simulated => ("simulated", Style::Warn),
+            ServiceState::LocalRule => ("local rule", Style::Warn),
+            ServiceState::LeftOut => ("left out", Style::Dim),
+            ServiceState::Unknown => ("not known", Style::Dim),
+        };
+        let state = screen.cell(style, state, STATE);
         screen.line(&format!("  {name}{state}{}", screen.paint(Style::Dim, &self.why)));
     }
 }
 
-fn services(plan: &Plan) -> Vec<Row> {
+impl From<Row> for Shown {
+    fn from(row: Row) -> Self {
+        Self { name: row.name.to_owned(), state: row.state, detail: row.why }
+    }
+}
+
+/// What this plan works with.
+pub(crate) fn services(plan: &Plan) -> Vec<Row> {
     let given = |name: &str| plan.environment.given(name);
     let at = |name: &str, service: &str| given(name).map_or_else(|| service.to_owned(), |url| format!("at {url}"));
     let twilio = match plan.twilio {
@@ -104,8 +125,7 @@ fn services(plan: &Plan) -> Vec<Row> {
     let storage = match &plan.storage {
         Storage::Embedded => Row {
             name: "Store",
-            state: "embedded",
-            style: Style::Good,
+            state: ServiceState::Embedded,
             why: "DynamoDB and S3 in this process; set TABLE_NAME and BUCKET_NAME for AWS".to_owned(),
         },
         Storage::Aws { table, bucket } => real("Store", format!("table {table}, bucket {bucket}")),
@@ -114,8 +134,7 @@ fn services(plan: &Plan) -> Vec<Row> {
         Some(_) => real("Gemini", format!("{} judges calls", given("GEMINI_MODEL").unwrap_or(clients::Gemini::MODEL))),
         None => Row {
             name: "Gemini",
-            state: "local rule",
-            style: Style::Warn,
+            state: ServiceState::LocalRule,
             why: "no GEMINI_API_KEY; a rule on phrases judges calls, for demonstrations".to_owned(),
         },
     };
@@ -132,15 +151,15 @@ fn services(plan: &Plan) -> Vec<Row> {
 }
 
 fn real(name: &'static str, why: String) -> Row {
-    Row { name, state: "real", style: Style::Good, why }
+    Row { name, state: ServiceState::Real, why }
 }
 
 fn simulated(name: &'static str, why: String) -> Row {
-    Row { name, state: "simulated", style: Style::Warn, why }
+    Row { name, state: ServiceState::Simulated, why }
 }
 
 fn left_out(name: &'static str, why: String) -> Row {
-    Row { name, state: "left out", style: Style::Dim, why }
+    Row { name, state: ServiceState::LeftOut, why }
 }
 
 fn entry(screen: &mut Screen, name: &str, text: &str) {

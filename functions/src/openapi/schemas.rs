@@ -21,7 +21,7 @@ pub(super) fn schemas() -> Value {
     let named_figures = json!({ "type": "array", "items": reference("NamedFigures") });
     let or_null = |kind: &str| json!({ "type": [kind, "null"] });
     let number = json!({ "type": "string", "pattern": "^\\+[1-9][0-9]{6,14}$", "examples": ["+12025550123"] });
-    json!({
+    let mut schemas = json!({
         "PlaceCall": object(&["to"], json!({
             "to": number, "agent": text, "from": number, "engine": words(&["hume", "openai", "cascade"]),
             "variables": { "type": "object", "additionalProperties": text }, "instructions": text, "greeting": text,
@@ -63,6 +63,7 @@ pub(super) fn schemas() -> Value {
         })),
         "CallPage": object(&["calls", "next_cursor"], json!({
             "calls": { "type": "array", "items": reference("Call") }, "next_cursor": or_null("string"),
+            "live": { "type": "array", "items": reference("Call") },
         })),
         "Turn": object(&["n", "speaker", "text", "heard_text", "start_ms", "end_ms", "heard_ms", "interrupted"], json!({
             "n": whole, "speaker": words(&["caller", "agent"]), "text": text, "heard_text": text,
@@ -173,7 +174,7 @@ pub(super) fn schemas() -> Value {
         "NumberErasure": object(&["order", "erased", "under_way", "more"], json!({
             "order": text, "erased": whole, "under_way": whole, "more": { "type": "boolean" },
         })),
-        "SignIn": object(&["token"], json!({ "token": text })),
+        "SignIn": object(&[], json!({ "token": text, "key": text })),
         "Transfer": object(&["to"], json!({ "to": number })),
         "Say": object(&["text"], json!({ "text": text })),
         "Instructions": object(&["instructions"], json!({ "instructions": text })),
@@ -181,5 +182,37 @@ pub(super) fn schemas() -> Value {
             "type": text, "title": text, "status": whole, "detail": text, "instance": text,
             "errors": { "type": "array", "items": object(&["name", "detail"], json!({ "name": text, "detail": text })) },
         })),
-    })
+    });
+    schemas["AgentVersion"] = object(
+        &["agent", "version", "saved_at"],
+        json!({
+            "agent": reference("Agent"), "version": whole, "saved_at": time,
+        }),
+    );
+    schemas["Session"] = object(
+        &["name", "role", "time_zone", "simulated", "number", "countries"],
+        json!({
+            "name": text, "role": words(&["viewer", "operator", "admin"]), "time_zone": text,
+            "simulated": { "type": "boolean" }, "number": number, "countries": { "type": "array", "items": text },
+        }),
+    );
+    schemas["Services"] = object(
+        &["services"],
+        json!({
+            "services": { "type": "array", "items": object(&["name", "state", "detail"], json!({
+                "name": text, "state": words(&["real", "simulated", "embedded", "local_rule", "left_out", "unknown"]), "detail": text,
+            })) },
+        }),
+    );
+    schemas["Nodes"] = object(
+        &["nodes"],
+        json!({
+            "nodes": { "type": "array", "items": object(&["name", "alive", "ready", "sessions", "capacity", "version", "started_at", "seen_at"], json!({
+                "name": text, "alive": { "type": "boolean" }, "ready": { "type": "boolean" }, "sessions": whole, "capacity": whole,
+                "address": text, "version": text, "started_at": time, "seen_at": time,
+                "status": { "type": ["object", "null"] },
+            })) },
+        }),
+    );
+    schemas
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod agents;
+mod dashboard;
 mod door;
 mod endings;
 mod finding;

@@ -45,6 +45,7 @@ pub(crate) struct World {
     pub(crate) twilio: FakeTwilio,
     pub(crate) app: Router,
     pub(crate) worker: Worker,
+    pub(crate) api_state: ApiState,
     _embedded: Embedded,
 }
 
@@ -138,18 +139,20 @@ impl World {
         (api.calls_max, api.calls_per_second) = (plan.calls_max, plan.calls_per_second);
         api.installation.engines = plan.engines;
         api.part_bytes_max = plan.part_bytes_max;
+        let api_state =
+            ApiState::new(api, store.clone(), agents.clone(), client.clone(), &counters, bell.clone(), plan.boundaries);
         let app = all(All {
-            voice: VoiceState::new(voice, store.clone(), agents.clone(), &counters, bell.clone()),
+            voice: VoiceState::new(voice, store.clone(), agents, &counters, bell.clone()),
             fallback: FallbackState::new(fallback, &counters),
-            status: StatusState::new(status, store.clone(), &counters, bell.clone()),
-            api: ApiState::new(api, store.clone(), agents, client.clone(), &counters, bell, plan.boundaries),
+            status: StatusState::new(status, store.clone(), &counters, bell),
+            api: api_state.clone(),
         });
         let webhook = plan.webhook.map(|(url, allow_private)| {
             let keys = vec![WEBHOOK_KEY.to_vec().into()];
             Webhook::new(TellConfig { url: url.parse().unwrap(), keys, allow_private }).unwrap()
         });
         let worker = Worker::new(store.clone(), client).telling(webhook);
-        let world = Self { store, clock, faults, counters, nodes, twilio, app, worker, _embedded: embedded };
+        let world = Self { store, clock, faults, counters, nodes, twilio, app, worker, api_state, _embedded: embedded };
         world.heartbeat().await;
         world
     }
