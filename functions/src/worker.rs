@@ -40,6 +40,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// The loop counts the placed calls anew so often.
 const HEAL_EVERY: Duration = Duration::from_secs(60);
 
+/// So many calls that are too old are removed between other work.
+const REMOVED_AT_ONCE: usize = 25;
+
 /// An order to erase a number is looked at again so soon, while it has calls left or a call is under way.
 const ERASE_ON: Duration = Duration::from_secs(30);
 
@@ -231,6 +234,11 @@ impl Worker {
                 );
             }
             Err(error) => tracing::warn!(%error, "the placed calls could not be counted"),
+        }
+        match self.store.remove_older(REMOVED_AT_ONCE).await {
+            Ok(0) => {}
+            Ok(calls) => tracing::info!(calls, "calls that a shortened retention has made too old are removed"),
+            Err(error) => tracing::warn!(%error, "calls that are too old could not be removed"),
         }
     }
 

@@ -11,8 +11,11 @@
 //! taken for half of it: down as the marks measure it, up as an estimate. An answer that begins before the caller has
 //! ended (both speak) is not measured: nobody waited.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::agent::EngineKind;
 use crate::journal::{Entry, Kind};
 
 /// The parts of a wait.
@@ -50,6 +53,8 @@ impl Part {
 pub struct Wait {
     /// The agent's turn that ended it.
     pub n: u32,
+    /// Which engine answered; none for a bundled line, and for a turn that the journal does not tell of.
+    pub engine: Option<EngineKind>,
     /// The caller's words on their way to us.
     pub phone_up_ms: u64,
     /// The engine.
@@ -82,6 +87,9 @@ impl Wait {
 pub struct Latency {
     /// From the start of the stream to the first word that was played; none when nothing was.
     pub first_word_ms: Option<u64>,
+    /// Which engine spoke it.
+    #[serde(skip)]
+    pub first_engine: Option<EngineKind>,
     /// Each wait for an answer, in order.
     pub turns: Vec<Wait>,
 }
@@ -90,17 +98,26 @@ impl Latency {
     /// Reads it from a journal.
     #[must_use]
     pub fn read(entries: &[Entry]) -> Self {
+        let turns = entries.iter().filter_map(|entry| {
+            let Kind::Turn(turn) = &entry.kind else { return None };
+            Some((turn.n, turn.engine?))
+        });
+        let engines: BTreeMap<u32, EngineKind> = turns.collect();
         let mut latency = Self::default();
         for entry in entries {
             let Kind::FirstSound { n, caller_end_ms, arrived_ms, played_ms, way_ms } = &entry.kind else { continue };
             let (arrived_ms, played_ms) = (*arrived_ms, (*played_ms).max(*arrived_ms));
-            latency.first_word_ms.get_or_insert(played_ms);
+            let engine = engines.get(n).copied();
+            if latency.first_word_ms.is_none() {
+                (latency.first_word_ms, latency.first_engine) = (Some(played_ms), engine);
+            }
             let Some(end_ms) = caller_end_ms.filter(|end_ms| *end_ms <= arrived_ms) else { continue };
             let phone_up_ms = way_ms.unwrap_or(0) / 2;
             let phone_down_ms = way_ms.unwrap_or(0) - phone_up_ms;
             let (engine_ms, node_ms) = (arrived_ms - end_ms, played_ms - arrived_ms);
             latency.turns.push(Wait {
                 n: *n,
+                engine,
                 phone_up_ms,
                 engine_ms,
                 node_ms,

@@ -6,12 +6,14 @@
 //! recount of the calls at any time, whatever came twice, late or never, and whoever crashed.
 //!
 //! A day is one of the configured time zone, fixed when the call is counted. Each day has a few items: all its calls, and
-//! the same by hour, agent and engine. What expires is taken away by the worker; should DynamoDB's own deletion be faster,
+//! the same by hour, agent and engine; each of them several, so that calls that end together do not wait for one item.
+//! What expires is taken away by the worker; should DynamoDB's own deletion be faster,
 //! the difference stays until that day has expired as a whole.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
+use call::CallId;
 use call::agent::EngineKind;
 use call::journal::{EndReason, EndedBy};
 use jiff::civil::Date;
@@ -216,15 +218,15 @@ impl Store {
             return Vec::new();
         }
         let before = std::mem::replace(&mut call.marks.counted, now);
-        self.moving(before.as_ref(), call.marks.counted.as_ref())
+        self.moving(call.id, before.as_ref(), call.marks.counted.as_ref())
     }
 
     /// Takes a call out of the counters: what is to be written in the transaction that deletes the call.
     pub(crate) fn uncounting(&self, call: &CallRecord) -> Vec<TransactWriteItem> {
-        self.moving(call.marks.counted.as_ref(), None)
+        self.moving(call.id, call.marks.counted.as_ref(), None)
     }
 
-    fn moving(&self, from: Option<&Counted>, to: Option<&Counted>) -> Vec<TransactWriteItem> {
+    fn moving(&self, id: CallId, from: Option<&Counted>, to: Option<&Counted>) -> Vec<TransactWriteItem> {
         let mut changes: BTreeMap<(Date, Dimension), Counts> = BTreeMap::new();
         for (counted, is_new) in [(from, false), (to, true)] {
             let Some(counted) = counted else { continue };
@@ -235,11 +237,16 @@ impl Store {
             }
         }
         let changed = changes.into_iter().filter(|(_, counts)| !counts.0.is_empty());
-        changed.map(|((day, dimension), counts)| self.adding(CALLS, day, &dimension.to_sort(), &counts)).collect()
+        changed.map(|((day, dimension), counts)| self.adding(id, (CALLS, day, &dimension.to_sort()), &counts)).collect()
     }
 
-    /// Adds numbers to a counter, as part of a transaction.
-    pub(crate) fn adding(&self, family: &str, day: Date, dimension: &str, counts: &Counts) -> TransactWriteItem {
+    /// Adds a call's numbers to a counter (its family, day and dimension), as part of a transaction.
+    pub(crate) fn adding(
+        &self,
+        id: CallId,
+        (family, day, dimension): (&str, Date, &str),
+        counts: &Counts,
+    ) -> TransactWriteItem {
         let expiry = self.end_of(day).after(self.retention);
         let (mut adds, mut update) = (Vec::new(), Update::builder().table_name(&self.table));
         let mut values = Item::default().number(":expiry", expiry.as_s_rounded_up()).number(":version", VERSION);
@@ -250,7 +257,7 @@ impl Store {
         }
         let expression = format!("SET {EXPIRES_AT} = :expiry, v = :version ADD {}", adds.join(", "));
         let update = update
-            .set_key(Some(attributes(&keys::counter(family, day, dimension))))
+            .set_key(Some(attributes(&keys::counter(family, day, dimension, keys::counter_shard(id)))))
             .update_expression(expression)
             .set_expression_attribute_values(Some(values.0))
             .build()
@@ -280,7 +287,7 @@ impl Store {
         let now = self.now();
         let (oldest, _) = self.day_and_hour(now.before(self.retention));
         let first = first.max(oldest);
-        let (mut found, mut month) = (Vec::new(), first.first_of_month());
+        let (mut found, mut month): (BTreeMap<(Date, String), Counts>, _) = (BTreeMap::new(), first.first_of_month());
         while month <= last {
             let mut start = None;
             loop {
@@ -294,9 +301,8 @@ impl Store {
                 let answer = query.send().await.map_err(|error| failure(&error))?;
                 for item in answer.items.unwrap_or_default().into_iter().map(Item) {
                     let Some((day, dimension)) = keys::parse_counter(family, item.text_of("sk")?) else { continue };
-                    let counts = Counts::read(&item);
-                    if !item.has_expired(now) && !counts.0.is_empty() {
-                        found.push((day, dimension.to_owned(), counts));
+                    if !item.has_expired(now) {
+                        found.entry((day, dimension.to_owned())).or_default().add(&Counts::read(&item));
                     }
                 }
                 start = answer.last_evaluated_key;
@@ -307,7 +313,8 @@ impl Store {
             let Ok(next) = month.last_of_month().tomorrow() else { break };
             month = next;
         }
-        Ok(found)
+        found.retain(|_, counts| !counts.0.is_empty());
+        Ok(found.into_iter().map(|((day, dimension), counts)| (day, dimension, counts)).collect())
     }
 
     /// The day of a moment in the configured time zone, and its hour.

@@ -4,13 +4,14 @@
 //! batches that overlap (written again with other borders) agree, and reading takes each entry once.
 
 use call::CallId;
-use call::journal::Entry;
+use call::journal::{Entry, Kind};
 
 use crate::erase::Life;
 use crate::error::{Refusal, StoreError, failure};
 use crate::item::Item;
 use crate::keys;
 use crate::recording::slot_after;
+use crate::status::JOURNAL_SETTLES;
 use crate::store::{Condition, Store, Write, pause};
 use crate::update::CHANGE_ATTEMPTS_MAX;
 use crate::work::WorkKind;
@@ -80,8 +81,24 @@ impl Store {
         // Asked after writing, not before: of an erasure or an end between the two one of us sees the other.
         match self.life(id).await? {
             Life::Unknown | Life::UnderWay => Ok(()),
-            Life::Over => self.add_work(id, WorkKind::Index, slot_after(self.now())).await,
+            Life::Over => self.look_again(id, entries).await,
             Life::Erased => self.delete_all(&written).await,
+        }
+    }
+
+    /// Words that came after the call's end are found, and judged, if the judge has looked before they came.
+    async fn look_again(&self, id: CallId, entries: &[Entry]) -> Result<(), StoreError> {
+        let now = self.now();
+        self.add_work(id, WorkKind::Index, slot_after(now)).await?;
+        let is_said = |entry: &Entry| entry.epoch > 0 && matches!(entry.kind, Kind::Turn(_));
+        if !entries.iter().any(is_said) {
+            return Ok(());
+        }
+        match self.call(id).await {
+            Ok(call) if call.ended_at.is_some_and(|ended| ended.after(JOURNAL_SETTLES) > now) => Ok(()),
+            Ok(_) => self.add_work(id, WorkKind::Analyse, slot_after(now)).await,
+            Err(error) if error.is_gone() => Ok(()),
+            Err(error) => Err(error),
         }
     }
 

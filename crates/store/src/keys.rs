@@ -45,6 +45,10 @@ use crate::record::Outcome;
 /// The work is spread over so many partitions: enough for thousands of items a second, few enough to ask them all.
 pub(crate) const WORK_SHARDS: u32 = 8;
 
+/// Each counter is divided into so many items: transactions that close calls at the same moment conflict on an item, and
+/// when a node dies hundreds do. Reading adds them up.
+const COUNTER_SHARDS: u32 = 4;
+
 /// An item's two keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
@@ -246,14 +250,21 @@ pub(crate) fn counter_sort(family: &str, day: Date, dimension: &str) -> String {
     format!("{family}#{day}#{dimension}")
 }
 
-/// A counter.
-pub(crate) fn counter(family: &str, day: Date, dimension: &str) -> Key {
-    Key::new(counter_partition(day), counter_sort(family, day, dimension))
+/// One of the items that a counter consists of.
+pub(crate) fn counter(family: &str, day: Date, dimension: &str, shard: u32) -> Key {
+    Key::new(counter_partition(day), counter_sort(family, day, &format!("{dimension}%{shard}")))
+}
+
+/// In which item of each counter a call is counted: the same whenever it is asked.
+pub(crate) fn counter_shard(id: CallId) -> u32 {
+    id.to_string().bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)))
+        % COUNTER_SHARDS
 }
 
 /// Day and dimension of a counter of this family, from its sort key.
 pub(crate) fn parse_counter<'s>(family: &str, sort: &'s str) -> Option<(Date, &'s str)> {
     let (day, dimension) = sort.strip_prefix(family)?.strip_prefix('#')?.split_once('#')?;
+    let (dimension, _shard) = dimension.rsplit_once('%')?;
     Some((day.parse().ok()?, dimension))
 }
 

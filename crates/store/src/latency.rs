@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use call::CallId;
+use call::agent::EngineKind;
 use call::latency::{Latency, Part};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -65,7 +66,8 @@ impl Waited {
 }
 
 /// How often callers waited how long.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Waits(Counts);
 
 impl Waits {
@@ -108,12 +110,15 @@ impl Waits {
         self.0.beginning(&prefix).filter_map(|(class, count)| Some((class.parse().ok()?, count))).collect()
     }
 
-    fn of(latency: &Latency) -> Self {
-        let mut waits = Self::default();
+    /// A call's waits, by the engine that was waited for: a call that changed its engine is two engines' affair.
+    fn of(latency: &Latency) -> BTreeMap<String, Self> {
+        let mut waits: BTreeMap<String, Self> = BTreeMap::new();
+        let name = |engine: Option<EngineKind>| engine.map_or("none", EngineKind::as_str).to_owned();
         if let Some(ms) = latency.first_word_ms {
-            waits.count_one(Waited::FirstWord, ms);
+            waits.entry(name(latency.first_engine)).or_default().count_one(Waited::FirstWord, ms);
         }
         for turn in &latency.turns {
+            let waits = waits.entry(name(turn.engine)).or_default();
             waits.count_one(Waited::Total, turn.total_ms);
             for part in Part::ALL {
                 waits.count_one(Waited::For(part), turn.part_ms(part));
@@ -128,7 +133,7 @@ impl Waits {
 pub struct DayWaits {
     /// The day.
     pub day: Date,
-    /// The engine that spoke last in these calls; none for all calls.
+    /// The engine that was waited for, `none` where none spoke; none for all of them.
     pub engine: Option<String>,
     /// The waits.
     pub waits: Waits,
@@ -138,8 +143,8 @@ pub struct DayWaits {
 #[derive(Serialize, Deserialize)]
 struct Added {
     day: Date,
-    engine: String,
-    counts: Counts,
+    /// By engine.
+    waits: BTreeMap<String, Waits>,
     /// Who wrote it: a newer one replaces exactly what it has read.
     nonce: String,
 }
@@ -164,11 +169,10 @@ impl Store {
         for attempt in 0..CHANGE_ATTEMPTS_MAX {
             let call = self.call(id).await?;
             let before = self.added(id).await?;
-            let engine = call.engine.map_or("none", |engine| engine.as_str()).to_owned();
             let day = before.as_ref().map_or_else(|| self.day_of(call.created_at), |before| before.day);
-            let added = Added { day, engine, counts: waits.0.clone(), nonce: nonce() };
-            let is_same = |before: &Added| before.counts == added.counts && before.engine == added.engine;
-            if before.as_ref().is_some_and(is_same) || (before.is_none() && waits == Waits::default()) {
+            let added = Added { day, waits: waits.clone(), nonce: nonce() };
+            let is_same = |before: &Added| before.waits == added.waits;
+            if before.as_ref().is_some_and(is_same) || (before.is_none() && waits.is_empty()) {
                 return Ok(());
             }
             let item = Item::new(&keys::latency(id)).fields(&added)?.expiring(self.expiry_of(id));
@@ -179,7 +183,7 @@ impl Store {
                 }
             };
             let mut changes = vec![self.while_there(id), self.writing(Write { item, condition })];
-            changes.extend(self.moving_waits(before.as_ref(), Some(&added)));
+            changes.extend(self.moving_waits(id, before.as_ref(), Some(&added)));
             match self.transact(changes).await {
                 Ok(()) => return Ok(()),
                 Err(Refusal::Condition(_) | Refusal::Failed(StoreError::Conflict)) => pause(attempt).await,
@@ -195,7 +199,7 @@ impl Store {
             let Some(added) = self.added(id).await? else { return Ok(()) };
             let ours = Condition::new("#nonce = :nonce").naming("#nonce", "nonce").text(":nonce", &added.nonce);
             let mut changes = vec![self.deleting(&keys::latency(id), ours)];
-            changes.extend(self.moving_waits(Some(&added), None));
+            changes.extend(self.moving_waits(id, Some(&added), None));
             match self.transact(changes).await {
                 Ok(()) => return Ok(()),
                 Err(Refusal::Condition(_) | Refusal::Failed(StoreError::Conflict)) => pause(attempt).await,
@@ -213,17 +217,19 @@ impl Store {
         item.map(|item| item.read()).transpose()
     }
 
-    fn moving_waits(&self, from: Option<&Added>, to: Option<&Added>) -> Vec<TransactWriteItem> {
+    fn moving_waits(&self, id: CallId, from: Option<&Added>, to: Option<&Added>) -> Vec<TransactWriteItem> {
         let mut changes: BTreeMap<(Date, String), Counts> = BTreeMap::new();
         for (added, is_new) in [(from, false), (to, true)] {
             let Some(added) = added else { continue };
-            for dimension in ["all".to_owned(), format!("engine#{}", added.engine)] {
-                let change = changes.entry((added.day, dimension)).or_default();
-                if is_new { change.add(&added.counts) } else { change.subtract(&added.counts) }
+            for (engine, Waits(counts)) in &added.waits {
+                for dimension in ["all".to_owned(), format!("engine#{engine}")] {
+                    let change = changes.entry((added.day, dimension)).or_default();
+                    if is_new { change.add(counts) } else { change.subtract(counts) }
+                }
             }
         }
         let changed = changes.into_iter().filter(|(_, counts)| *counts != Counts::default());
-        changed.map(|((day, dimension), counts)| self.adding(LATENCY, day, &dimension, &counts)).collect()
+        changed.map(|((day, dimension), counts)| self.adding(id, (LATENCY, day, &dimension), &counts)).collect()
     }
 
     /// How long callers waited on the days from `first` to `last`, both included, in order.
@@ -254,6 +260,7 @@ mod tests {
     fn waits(totals: impl IntoIterator<Item = u64>) -> Latency {
         let turn = |total_ms: u64| Wait {
             n: 1,
+            engine: None,
             phone_up_ms: 20,
             engine_ms: total_ms.saturating_sub(40),
             node_ms: 0,
@@ -261,13 +268,13 @@ mod tests {
             total_ms,
             without_phone: false,
         };
-        Latency { first_word_ms: Some(35), turns: totals.into_iter().map(turn).collect() }
+        Latency { first_word_ms: Some(35), first_engine: None, turns: totals.into_iter().map(turn).collect() }
     }
 
     #[test]
     fn percentiles_are_within_a_tenth_of_the_truth() {
         let truth: Vec<u64> = (1..=1_000).map(|n| 100 + n * 2).collect();
-        let counted = Waits::of(&waits(truth.clone()));
+        let counted = Waits::of(&waits(truth.clone())).remove("none").unwrap();
         for (share, index) in [(500, 499), (950, 949), (990, 989)] {
             let (exact, found) = (truth[index], counted.per_mille(Waited::Total, share).unwrap());
             assert!(found.abs_diff(exact) * 10 <= exact, "{share}: {found} for {exact}");
@@ -277,6 +284,19 @@ mod tests {
         assert_eq!(counted.per_mille(Waited::For(Part::Node), 500), Some(middle_ms(0)));
         assert_eq!(Waits::default().per_mille(Waited::Total, 500), None);
         assert_eq!((class(0), class(u64::MAX)), (0, CLASS_MAX));
+    }
+
+    #[test]
+    fn a_wait_is_counted_for_the_engine_that_was_waited_for() {
+        let mut latency = waits([4_000, 600]);
+        (latency.turns[0].engine, latency.turns[1].engine) = (Some(EngineKind::Hume), Some(EngineKind::OpenAi));
+        latency.first_engine = Some(EngineKind::Hume);
+        let counted = Waits::of(&latency);
+        assert_eq!(counted.keys().collect::<Vec<_>>(), ["hume", "openai"]);
+        let of = |engine: &str, waited| counted[engine].count(waited);
+        assert_eq!((of("hume", Waited::FirstWord), of("openai", Waited::FirstWord)), (1, 0));
+        assert_eq!((of("hume", Waited::Total), of("openai", Waited::Total)), (1, 1));
+        assert!(counted["openai"].above(Waited::Total, 1_000) == 0 && counted["hume"].above(Waited::Total, 1_000) == 1);
     }
 
     #[tokio::test]
@@ -310,8 +330,9 @@ mod tests {
         world.faults.set_rate(0.0);
         assert!(matches!(store.count_latency(ids[1], &waits([1])).await, Err(StoreError::Erased(_))));
         let found = store.latency(day, day).await.unwrap();
-        let mut expected = Waits::of(&waits([500, 700]));
-        expected.add(&Waits::of(&waits([900])));
+        let of = |totals: &[u64]| Waits::of(&waits(totals.iter().copied())).remove("none").unwrap();
+        let mut expected = of(&[500, 700]);
+        expected.add(&of(&[900]));
         assert_eq!(found.iter().map(|day| day.engine.as_deref()).collect::<Vec<_>>(), [None, Some("none")]);
         assert!(found.iter().all(|day| day.waits == expected), "{found:?}");
         for id in [ids[0], ids[2]] {

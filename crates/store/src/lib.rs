@@ -34,6 +34,7 @@ mod number;
 mod open;
 mod record;
 mod recording;
+mod retain;
 pub mod shuffle;
 mod status;
 mod store;

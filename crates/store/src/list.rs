@@ -217,7 +217,7 @@ impl Store {
 }
 
 /// The last moment of the month before; none before 1970.
-fn before_month(at: Moment) -> Option<Moment> {
+pub(crate) fn before_month(at: Moment) -> Option<Moment> {
     let first: Moment = format!("{}-01T00:00:00Z", at.month()).parse().ok()?;
     first.as_ms().checked_sub(1).map(Moment::from_ms)
 }

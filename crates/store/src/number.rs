@@ -34,6 +34,10 @@ pub struct NumberErasure {
     pub more: bool,
 }
 
+/// The order itself names the number, and goes with it, also when its work has died and nobody has looked. Longer than any
+/// call, as many tries as there are, and a person's holiday.
+const ORDER_KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
+
 /// An order to erase a number.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Order {
@@ -55,7 +59,7 @@ impl Store {
     pub async fn erase_number(&self, order: CallId, number: &str, who: &str) -> Result<NumberErasure, StoreError> {
         let now = self.now();
         let item = Order { number: number.to_owned(), who: who.to_owned(), until: now };
-        let stored = Item::new(&keys::number_erasure(order)).fields(&item)?;
+        let stored = Item::new(&keys::number_erasure(order)).fields(&item)?.expiring(now.after(ORDER_KEPT));
         let work = [Duration::ZERO, SETTLES].map(|delay| WorkItem::new(order, WorkKind::EraseNumber, now.after(delay)));
         let mut changes = vec![self.writing(Write::always(stored))];
         for work in work {

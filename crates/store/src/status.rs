@@ -16,7 +16,7 @@ use crate::update::Change;
 use crate::work::{WorkItem, WorkKind};
 
 /// The node has written all of the journal by then: it batches for 250 ms.
-const JOURNAL_SETTLES: Duration = Duration::from_secs(5);
+pub(crate) const JOURNAL_SETTLES: Duration = Duration::from_secs(5);
 
 /// The node has put the last segment by then: it puts one every 10 s.
 const SEGMENTS_SETTLE: Duration = Duration::from_secs(15);

@@ -22,10 +22,19 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
-    _embedded: Embedded,
+    embedded: Embedded,
 }
 
 impl World {
+    /// Another store on the same table, as after a change of its settings.
+    pub(crate) async fn again(&self, retention: Duration) -> Store {
+        let embedded = &self.embedded;
+        let secret_key = embedded.secret_key.expose().to_owned();
+        let keys = StaticCredentials { access_key: embedded.access_key.clone(), secret_key };
+        let config = Config::new("counters", "counters").local(&embedded.dynamodb_url, &embedded.s3_url, keys);
+        Store::connect(Config { clock: self.clock.clone(), retention, ..config }).await
+    }
+
     pub(crate) async fn new(seed: u64, now: Moment, retention: Duration) -> Self {
         let embedded = Embedded::in_memory().unwrap();
         let secret_key = embedded.secret_key.expose().to_owned();
@@ -37,7 +46,7 @@ impl World {
         let config = Config { clock: clock.clone(), faults: faults_too, time_zone, retention, ..config };
         let store = Store::connect(config).await;
         store.create_if_absent().await.unwrap();
-        Self { store, clock, faults, _embedded: embedded }
+        Self { store, clock, faults, embedded }
     }
 
     /// Writes items, many at once.

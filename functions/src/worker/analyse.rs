@@ -2,7 +2,7 @@
 //!
 //! The whole transcript is put to the judge. One that has no verdict (overloaded, silent, cut off, blocked, nonsense) is
 //! asked again by the worker's back-off, or when the service said; after [`TRIES_MAX`] the call is `unclear`, and the
-//! reason stands beside it. A call without a word has nothing to judge, and no outcome.
+//! reason stands beside it, unless it was judged before: then that verdict stays. A call without a word has nothing to judge, and no outcome.
 
 use call::CallId;
 use call::outcome::{Outcome, Question, Verdict};
@@ -24,13 +24,18 @@ impl Worker {
             Err(error) => return Err(error.into()),
         };
         // A worker that died after its verdict was stored leaves work that is done.
-        if known.is_some_and(|judgement| judgement.judged_at >= leased.item.due) {
+        if known.as_ref().is_some_and(|judgement| judgement.judged_at >= leased.item.due) {
             return Ok(Step::Done);
         }
         let Some(question) = question_of(&self.store, id).await? else { return Ok(Step::Done) };
         let verdict = match self.judge.judge(&question, tries_before).await {
             Ok(verdict) => verdict,
             Err(error) if tries_before + 1 < TRIES_MAX => return Err(error.into()),
+            Err(error) if known.is_some() => {
+                // What was found out before is worth more than that nothing was found out now.
+                tracing::warn!(call.id = %id, %error, "a call could not be judged again; its verdict stays");
+                return Ok(Step::Done);
+            }
             Err(error) => {
                 tracing::warn!(call.id = %id, %error, "a call could not be judged");
                 Verdict::unclear(format!("no verdict after {TRIES_MAX} tries: {error}"))

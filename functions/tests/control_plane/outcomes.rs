@@ -163,6 +163,26 @@ async fn no_verdict_is_unclear_with_its_reason_and_never_a_guess() {
 }
 
 #[tokio::test]
+async fn a_judge_who_has_no_answer_the_second_time_takes_no_verdict_away() {
+    let world = World::new().await;
+    let id = call_with(&world, &BOOKING).await;
+    world.pass(Duration::from_secs(6)).await;
+    world.worker.catch_up(3).await.unwrap();
+    let before = analysis(&world, id).await;
+    assert_eq!(before.judgement.as_ref().unwrap().verdict.outcome, Outcome::Yes);
+    let (service, worker) = judged_by_gemini(&world, Faults::always(Fault::Failing(503))).await;
+    world.pass(Duration::from_secs(1)).await;
+    assert_eq!(world.api("olga", Method::POST, &format!("/v1/calls/{id}/analyze"), None).await.status, 202);
+    for _ in 0..8 {
+        world.pass(Duration::from_secs(600)).await;
+        worker.catch_up(3).await.unwrap();
+    }
+    assert_eq!(service.asked().len(), 6);
+    assert_eq!(analysis(&world, id).await, before);
+    assert!(world.store.dead_work().await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn invented_evidence_is_flagged() {
     let world = World::new().await;
     let id = call_with(&world, &BOOKING).await;

@@ -1,9 +1,12 @@
+use std::future::Future;
 use std::time::Duration;
 
 use call::CallId;
+use call::outcome::Verdict;
 use proptest::prelude::*;
 
 use super::*;
+use crate::analysis::{Correction, Judgement};
 use crate::keys::Key;
 use crate::list::ListQuery;
 use crate::record::{Source, Status};
@@ -53,8 +56,8 @@ fn dimensions_survive_their_keys() {
 
 #[test]
 fn a_counter_key_reads_back() {
-    let Key { pk, sk } = keys::counter("calls", Date::constant(2026, 11, 2), "agent#a#b");
-    assert_eq!((pk.as_str(), sk.as_str()), ("COUNT#2026-11", "calls#2026-11-02#agent#a#b"));
+    let Key { pk, sk } = keys::counter("calls", Date::constant(2026, 11, 2), "agent#a#b", 3);
+    assert_eq!((pk.as_str(), sk.as_str()), ("COUNT#2026-11", "calls#2026-11-02#agent#a#b%3"));
     assert_eq!(keys::parse_counter("calls", &sk), Some((Date::constant(2026, 11, 2), "agent#a#b")));
     assert_eq!(keys::parse_counter("latency", &sk), None);
 }
@@ -196,4 +199,47 @@ async fn the_day_is_one_of_the_configured_time_zone() {
         counted[&(day, Dimension::Engine("none".into()))].beginning("end_").collect::<Vec<_>>(),
         [("hung_up", 1)]
     );
+}
+
+#[tokio::test]
+async fn those_who_close_judge_correct_and_erase_at_the_same_time_take_turns() {
+    let world = World::new(7, LATE, DAY * 3).await;
+    let mut ids = Vec::new();
+    for n in 0..12 {
+        ids.push(world.open(LATE.before(Duration::from_secs(60)), n, "front", "+12025550123").await);
+    }
+    world.faults.set_rate(0.1);
+    let mut tasks = tokio::task::JoinSet::new();
+    for (n, id) in ids.into_iter().enumerate() {
+        let verdict = Verdict::unclear("nobody knows".to_owned());
+        let judgement = Judgement { verdict, model: "rule".into(), judged_at: LATE };
+        let correction = Correction { outcome: Outcome::Yes, note: None, by: "olga".into(), at: LATE };
+        let (closing, judging, correcting, erasing) =
+            (world.store.clone(), world.store.clone(), world.store.clone(), world.store.clone());
+        tasks.spawn(async move { happen(&closing, id, Step::Status(Status::Completed, 60)).await });
+        tasks.spawn(async move { stubborn(|| judging.record_judgement(id, judgement.clone())).await });
+        tasks.spawn(async move { stubborn(|| correcting.correct_outcome(id, correction.clone())).await });
+        if n % 3 == 0 {
+            tasks.spawn(async move { happen(&erasing, id, Step::Erased).await });
+        }
+    }
+    while let Some(done) = tasks.join_next().await {
+        let done = done.unwrap();
+        assert!(done.is_ok() || matches!(done, Err(StoreError::Erased(_))), "{done:?}");
+    }
+    world.faults.set_rate(0.0);
+    let counted = world.counted().await;
+    assert_eq!(counted, world.recounted().await);
+    assert!(counted.values().all(|counts| counts.of("calls") == counts.of("outcome_yes")), "{counted:?}");
+}
+
+/// Asks until it is answered.
+async fn stubborn<T, F: Future<Output = Result<T, StoreError>>>(mut ask: impl FnMut() -> F) -> Result<(), StoreError> {
+    for _ in 0..200 {
+        match ask().await {
+            Err(error) if error.is_retryable() => {}
+            done => return done.map(drop),
+        }
+    }
+    panic!("200 tries, and the day is still bad");
 }

@@ -5,8 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use call::CallId;
 use call::journal::{Entry, Kind, Speaker, Turn};
+use call::latency::Latency;
+use call::outcome::{Outcome, Verdict};
 use store::{
-    AccessKind, CallRecord, Erasure, Idempotency, ListQuery, Placed, Status, StoreError, WorkKind, search_words,
+    AccessKind, CallRecord, Correction, Erasure, Idempotency, Judgement, ListQuery, Placed, Status, StoreError,
+    WorkKind, search_words,
 };
 
 use crate::world::{World, fact, sid};
@@ -99,6 +102,26 @@ async fn after_an_erasure_a_dump_of_everything_holds_no_number_and_no_word() {
     world.store.put_waveform(call.id, Bytes::from_static(b"{}")).await.unwrap();
     assert_eq!(world.store.erase_call(call.id, "ada").await.unwrap(), Erasure::UnderWay);
     world.store.record_status(call.id, fact(Status::Completed, 30)).await.unwrap();
+    // What was found out about it, twice, with the work to tell of it; a turn that the engine's history has filled in; and
+    // how long its caller waited.
+    let verdict = Verdict {
+        outcome: Outcome::Yes,
+        confidence: 1.0,
+        evidence: Some("A table for Rumpelstiltskin.".into()),
+        evidence_turn: Some(1),
+        evidence_found: true,
+        fields: [("name".to_owned(), "Rumpelstiltskin".to_owned())].into(),
+        reason: "Rumpelstiltskin is expected.".into(),
+    };
+    let judgement = Judgement { verdict, model: "rule".into(), judged_at: world.clock.now() };
+    world.store.record_judgement(call.id, judgement).await.unwrap();
+    let note = Some("I know Rumpelstiltskin".to_owned());
+    let correction = Correction { outcome: Outcome::No, note, by: "olga".into(), at: world.clock.now() };
+    world.store.correct_outcome(call.id, correction).await.unwrap();
+    let filled = Entry { epoch: 0, ..said(1, "Rumpelstiltskin once more.") };
+    world.store.append_journal(call.id, &[filled]).await.unwrap();
+    let latency = Latency { first_word_ms: Some(40), ..Latency::default() };
+    world.store.count_latency(call.id, &latency).await.unwrap();
     // Work that died with words of an error.
     world.store.add_work(call.id, WorkKind::Analyse, world.clock.now()).await.unwrap();
     for _ in 0..10 {
@@ -114,6 +137,10 @@ async fn after_an_erasure_a_dump_of_everything_holds_no_number_and_no_word() {
         "Book appointments",
         "sound-of-a-voice",
         "WORD#rumpelstiltskin#",
+        "A table for Rumpelstiltskin.",
+        "I know Rumpelstiltskin",
+        "Rumpelstiltskin once more.",
+        "latency#",
         sid.as_str(),
     ] {
         assert!(before.contains(trace), "{trace} is not in {before}");
@@ -215,7 +242,28 @@ async fn all_that_is_held_about_a_number_can_be_had_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_shorter_retention_hides_what_is_older_at_once() {
+async fn words_that_come_after_the_end_are_looked_at_again() {
+    let world = World::new().await;
+    let call = finished(&world).await;
+    let judging = async || world.work().await.iter().filter(|id| id.contains("analyse")).count();
+    assert_eq!(judging().await, 1, "what the end itself asks for");
+    for leased in world.store.claim_work(100, Duration::from_secs(60)).await.unwrap() {
+        world.store.complete_work(&leased).await.unwrap();
+    }
+    world.clock.advance(Duration::from_secs(120));
+    for leased in world.store.claim_work(100, Duration::from_secs(60)).await.unwrap() {
+        world.store.complete_work(&leased).await.unwrap();
+    }
+    assert_eq!(judging().await, 0);
+    // A node that was cut off from the store writes what it had spooled; twice, as it does not know.
+    for _ in 0..2 {
+        world.store.append_journal(call.id, &[said(2, "Tuesday, please.")]).await.unwrap();
+    }
+    assert_eq!(judging().await, 1);
+}
+
+#[tokio::test]
+async fn what_is_older_than_the_retention_is_hidden_at_once() {
     let world = World::new().await;
     let call = finished(&world).await;
     world.clock.advance(Duration::from_secs(366 * 24 * 3_600));
