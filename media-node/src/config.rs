@@ -55,6 +55,8 @@ pub struct Config {
     pub drain_within: Duration,
     /// Calls it takes at once.
     pub capacity: u32,
+    /// What somebody who starts the node should know, and what does not keep it from starting.
+    pub notes: Vec<String>,
 }
 
 /// Everything that is wrong with the environment, each with its remedy.
@@ -73,7 +75,7 @@ impl Config {
     /// # Errors
     /// With every problem there is.
     pub fn from_lookup(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut read = Reader { lookup, problems: Vec::new() };
+        let mut read = Reader { lookup, problems: Vec::new(), notes: Vec::new() };
         let port = read.number("PORT", 8080, 1, u64::from(u16::MAX));
         let listen = read.listen(u16::try_from(port).unwrap_or(8080));
         let public_base_url = read.public_base_url();
@@ -94,6 +96,7 @@ impl Config {
             data_dir: read.text("DATA_DIR").unwrap_or_else(|| ".switchboard".to_owned()).into(),
             drain_within: Duration::from_secs(read.number("DRAIN_SECONDS", DRAIN_SECONDS, 0, DRAIN_SECONDS_MAX)),
             capacity: u32::try_from(read.number("CAPACITY", u64::from(CAPACITY), 1, 100_000)).unwrap_or(CAPACITY),
+            notes: read.notes,
         };
         if read.problems.is_empty() { Ok(config) } else { Err(ConfigError(read.problems)) }
     }
@@ -107,6 +110,7 @@ pub(crate) fn is_node_name(name: &str) -> bool {
 struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     problems: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl Reader<'_> {
@@ -270,9 +274,10 @@ impl Reader<'_> {
         let missing: Vec<&str> =
             names.iter().zip(&keys).filter(|(_, key)| key.is_none()).map(|(name, _)| *name).collect();
         let [Some(hears), Some(answers), Some(speaks)] = keys else {
+            // A key that lies about in somebody's shell is no reason to answer no calls.
             if missing.len() < names.len() {
-                let missing = missing.join(" and ");
-                self.problem(format!("the cascade needs all of {}; set {missing} too, or none", names.join(", ")));
+                let (all, missing) = (names.join(", "), missing.join(" and "));
+                self.notes.push(format!("the engine `cascade` is left out: it needs all of {all}; missing: {missing}"));
             }
             return None;
         };

@@ -9,6 +9,8 @@ mod conversation;
 mod hume;
 mod openai;
 
+pub(crate) use conversation::TakeUp;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -18,7 +20,7 @@ use crate::agent::{EngineKind, Script};
 use crate::id::CallId;
 use crate::io::{LinkEvent, LinkId, LinkRequest, Output};
 use crate::journal::{Expression, LinkCause, Turn};
-use crate::limits::{DEAD_IDS_MAX, ENGINE_MESSAGE_BYTES_MAX, UPWARD_KEPT_MAX};
+use crate::limits::{CATCH_UP_FRAMES, DEAD_IDS_MAX, ENGINE_MESSAGE_BYTES_MAX, UPWARD_KEPT_MAX};
 use crate::turn::WordEnd;
 
 /// What an engine reports.
@@ -266,6 +268,11 @@ impl Engine {
         each!(self, engine => engine.answer(words, outbox));
     }
 
+    /// Has the agent go on by itself with a conversation that was disturbed.
+    pub(crate) fn take_up(&mut self, how: &TakeUp, outbox: &mut Outbox<'_>) {
+        each!(self, engine => engine.take_up(&how.note(), outbox));
+    }
+
     /// Replaces the instructions.
     pub(crate) fn instruct(&mut self, instructions: &str, outbox: &mut Outbox<'_>) {
         match self {
@@ -314,6 +321,16 @@ impl Engine {
         match self {
             Self::Hume(_) | Self::OpenAi(_) => UPWARD_KEPT_MAX,
             Self::Cascade(cascade) => cascade.backlog_max(),
+        }
+    }
+
+    /// How many frames of what the caller said while nobody listened go up in the time of one.
+    pub(crate) fn frames_at_once(&self) -> usize {
+        match self {
+            // Nothing is published about how far ahead of real time audio may be sent.
+            Self::Hume(_) => CATCH_UP_FRAMES,
+            // OpenAI's clock is the audio itself (OpenAI: "input_audio_buffer.append"); the cascade is given little at once.
+            Self::OpenAi(_) | Self::Cascade(_) => usize::MAX,
         }
     }
 

@@ -31,6 +31,7 @@ mod machine;
 pub mod outcome;
 mod playout;
 pub mod prepare;
+mod recent;
 pub mod recording;
 pub mod resume;
 pub mod setup;

@@ -37,9 +37,21 @@ pub const TURN_END_SILENCE: Duration = Duration::from_millis(1_200);
 /// Silence sent in place of missing frames in one stall. A socket silent for longer is the watchdog's business.
 pub const UPWARD_FILL_MAX: Duration = Duration::from_secs(20);
 
-/// Caller's audio kept while no engine listens, newest first to stay: what was said in the last seconds is what the
-/// engine must answer; more would only make it late.
+/// Caller's audio kept until an engine has told what it was, the newest first to stay: a sentence on the phone lasts two
+/// to four seconds, and who speaks for longer is answered by its end. It is 64 kB in the middle of a long sentence, and
+/// next to nothing while the caller is silent, which is most of a call.
 pub const UPWARD_KEPT_MAX: Duration = Duration::from_secs(8);
+
+/// Audio before the first sound that belongs to it: recognisers want the beginning of a word, and what is kept for them
+/// is kept by its level.
+pub const RECENT_LEAD_IN: Duration = Duration::from_millis(300);
+
+/// So much voice may be a word ("yes"); less is a click.
+pub const WORD_MIN: Duration = Duration::from_millis(160);
+
+/// Caller's audio that goes up per frame to an engine of which nobody says how much faster than real time it listens.
+/// After a stall on the way a server meets twice the pace in any case.
+pub const CATCH_UP_FRAMES: usize = 2;
 
 /// After so much silence of the caller the line is between turns.
 pub const QUIET_AFTER: Duration = Duration::from_millis(700);
@@ -62,6 +74,10 @@ pub const BACK_OFF_MAX: Duration = Duration::from_secs(2);
 /// With no engine and nothing playing, the caller hears a bundled line after this: the promise is 1.5 s, and the line
 /// itself begins with some milliseconds of silence.
 pub const LINE_AFTER: Duration = Duration::from_millis(1_200);
+
+/// A line waits for a caller who speaks, but no longer than this: what never pauses is noise, and may hide somebody who
+/// waits.
+pub const LINE_YIELDS_MAX: Duration = Duration::from_secs(6);
 
 /// An engine that owes an answer and sends none is covered with a line after this.
 pub const FILLER_AFTER: Duration = Duration::from_secs(4);
@@ -172,6 +188,10 @@ pub const CASCADE_BACKLOG_MAX: Duration = Duration::from_secs(2);
 
 /// Deepgram owes an update each quarter of a second of audio: after so long without one the socket is dead.
 pub const CASCADE_DEAF_AFTER: Duration = Duration::from_secs(2);
+
+/// And after so long while the caller is speaking, or has begun a turn that is not over: four updates in a row are missing,
+/// and somebody will wait for an answer. A false alarm costs a new socket, which hears the last seconds again.
+pub const CASCADE_DEAF_IN_SPEECH_AFTER: Duration = Duration::from_secs(1);
 
 /// Words that a lost socket heard are the whole turn if the new one hears none within this.
 pub const CASCADE_REST_OF_TURN_WITHIN: Duration = Duration::from_millis(1_200);

@@ -32,6 +32,7 @@ use crate::io::{Input, Output, PhoneEvent, Recorded};
 use crate::journal::{EndReason, EndedBy, Entry, Kind, Measured, NextStep, Speaker, StreamEnd, Turn};
 use crate::limits::{HISTORY_MAX, LAST_MARK_WITHIN, MEASURE_EVERY, PREPARED_MAX};
 use crate::playout::{Playout, Send};
+use crate::recent::Recent;
 use crate::setup::Setup;
 use crate::timer::{Timer, Timers};
 use crate::turn::{AgentTurns, FirstSound};
@@ -67,6 +68,8 @@ pub struct Call {
     turn_count: u32,
     history: Vec<Turn>,
     caller: caller::Caller,
+    /// What the caller said last, until an engine has told what it was.
+    recent: Recent,
     opening: opening::Opening,
     seats: seats::Seats,
     cover: cover::Cover,
@@ -120,6 +123,7 @@ impl Call {
             turn_count,
             history,
             caller: caller::Caller::new(now, unanswered),
+            recent: Recent::default(),
             cover: cover::Cover::new(seed),
             tools: tools::Tools::default(),
             ending: ending::Ending::default(),

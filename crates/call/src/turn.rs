@@ -334,6 +334,18 @@ impl AgentTurns {
         (turn.complete && turn.end().is_none_or(|end| end <= heard)).then(|| self.open.pop_front())?
     }
 
+    /// The record of an open turn as it will be when all up to `end` was heard.
+    #[must_use]
+    pub(crate) fn record_of(&self, n: u32, end: u64) -> Option<Turn> {
+        self.open.iter().find(|turn| turn.n == n).map(|turn| turn.record(end, 0, false))
+    }
+
+    /// Whether nothing is open but lines of our own.
+    #[must_use]
+    pub(crate) fn are_lines(&self) -> bool {
+        !self.open.is_empty() && self.open.iter().all(|turn| turn.engine.is_none())
+    }
+
     /// Takes all turns: they were cut off.
     pub(crate) fn take_all(&mut self) -> VecDeque<AgentTurn> {
         std::mem::take(&mut self.open)

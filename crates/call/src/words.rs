@@ -85,6 +85,13 @@ pub(crate) fn repeats(said: &str, sentence: &str) -> bool {
     !sentence.is_empty() && !said.is_empty() && (said.contains(&sentence) || sentence.contains(&said))
 }
 
+/// Whether an agent's sentence says again how `said` begins.
+#[must_use]
+pub(crate) fn begins_like(said: &str, sentence: &str) -> bool {
+    let (said, sentence) = (normal(said), normal(sentence));
+    !sentence.is_empty() && !said.is_empty() && (said.starts_with(&sentence) || sentence.starts_with(&said))
+}
+
 /// Whether `words` were said, whatever their spelling, somewhere in `said`.
 #[must_use]
 pub(crate) fn contains(said: &str, words: &str) -> bool {

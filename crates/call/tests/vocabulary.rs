@@ -12,3 +12,5 @@ mod peer;
 mod rig;
 #[path = "vocabulary/stories.rs"]
 mod stories;
+#[path = "vocabulary/switching.rs"]
+mod switching;

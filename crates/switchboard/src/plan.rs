@@ -57,6 +57,8 @@ pub struct Plan {
     pub openai: Service,
     /// The cascade: each of its [three vendors](CASCADE).
     pub cascade: Service,
+    /// The keys that keep it from being real, where others of its vendors' variables are set.
+    pub cascade_lacks: Vec<String>,
     /// Calls and recordings.
     pub storage: Storage,
 }
@@ -124,6 +126,7 @@ impl Plan {
         } else {
             Service::Simulated
         };
+        let cascade_lacks = cascade_lacks(&environment);
         let [hume, openai, cascade] = engines(&environment, &mut problems);
         if twilio == Service::Real {
             twilio_is_whole(&environment, &mut problems);
@@ -138,6 +141,7 @@ impl Plan {
             hume,
             openai,
             cascade,
+            cascade_lacks,
             storage: storage(&environment),
             environment,
         };
@@ -280,8 +284,14 @@ impl Plan {
 
     /// Fills in the way to a simulated engine.
     pub fn fill_engine(&mut self, name: &str, base_url: &str) {
-        self.environment.fill(&format!("{name}_API_KEY"), "simulated");
-        self.environment.fill(&format!("{name}_BASE_URL"), base_url);
+        for (name, value) in [(format!("{name}_API_KEY"), "simulated"), (format!("{name}_BASE_URL"), base_url)] {
+            // What lies about of one vendor of the cascade alone must lead nowhere else.
+            if self.environment.given(&name).is_some() {
+                self.environment.set(&name, value);
+            } else {
+                self.environment.fill(&name, value);
+            }
+        }
     }
 
     fn provisional(&self) -> Self {
@@ -316,7 +326,7 @@ pub fn local_url(address: SocketAddr) -> String {
 
 /// Hume, OpenAI, the cascade.
 fn engines(environment: &Environment, problems: &mut Vec<Problem>) -> [Service; 3] {
-    let has_cascade = has_cascade(environment, problems);
+    let has_cascade = CASCADE.iter().all(|name| environment.given(&format!("{name}_API_KEY")).is_some());
     let mut has_key = |name: &str| {
         let (key, url) = (format!("{name}_API_KEY"), format!("{name}_BASE_URL"));
         let has_key = environment.given(&key).is_some();
@@ -332,20 +342,15 @@ fn engines(environment: &Environment, problems: &mut Vec<Problem>) -> [Service; 
     }
 }
 
-/// Whether the cascade is meant to be real: something of a vendor of it is set. Then each key that is missing is a
-/// problem, because without it the cascade could never take a call.
-fn has_cascade(environment: &Environment, problems: &mut Vec<Problem>) -> bool {
-    let variables = CASCADE.iter().flat_map(|name| [format!("{name}_API_KEY"), format!("{name}_BASE_URL")]);
-    let given: Vec<String> = variables.filter(|name| environment.given(name).is_some()).collect();
-    let Some(one) = given.first() else { return false };
-    for key in CASCADE.map(|name| format!("{name}_API_KEY")).into_iter().filter(|key| !given.contains(key)) {
-        let remedy = format!(
-            "the engine `cascade` needs the keys of all three vendors: set {key} as well, or leave out {}",
-            given.join(", ")
-        );
-        problems.push(Problem::new(key, format!("is not set, although {one} is"), remedy));
+/// The keys that the cascade lacks, if anything of a vendor of it is set. Without all three it could never take a call;
+/// but a key that lies about in somebody's shell is no reason not to start.
+fn cascade_lacks(environment: &Environment) -> Vec<String> {
+    let is_given = |name: &String| environment.given(name).is_some();
+    let (keys, urls) = (CASCADE.map(|name| format!("{name}_API_KEY")), CASCADE.map(|name| format!("{name}_BASE_URL")));
+    if !keys.iter().chain(&urls).any(is_given) {
+        return Vec::new();
     }
-    true
+    keys.into_iter().filter(|key| !is_given(key)).collect()
 }
 
 fn twilio_is_whole(environment: &Environment, problems: &mut Vec<Problem>) {

@@ -114,12 +114,18 @@ pub(crate) fn services(plan: &Plan) -> Vec<Row> {
     let vendor = |name: &'static str, prefix: &str, does: &str| {
         let key = format!("{prefix}_API_KEY");
         let does = format!("{does} for the engine `cascade`");
+        let lacks = &plan.cascade_lacks;
+        let without = if lacks.is_empty() || lacks.contains(&key) {
+            format!("no {key}")
+        } else {
+            format!("something of it is set, but not {}", lacks.join(" and "))
+        };
         match plan.cascade {
             Service::Real => {
                 real(name, format!("{does}, {}", at(&format!("{prefix}_BASE_URL"), &format!("with {key}"))))
             }
-            Service::Simulated => simulated(name, format!("no {key}; {does}")),
-            Service::LeftOut => left_out(name, format!("no {key}, and another engine has its key; {does}")),
+            Service::Simulated => simulated(name, format!("{without}; {does}")),
+            Service::LeftOut => left_out(name, format!("{without}, and another engine has its key; {does}")),
         }
     };
     let storage = match &plan.storage {

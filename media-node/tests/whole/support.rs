@@ -97,6 +97,7 @@ impl World {
             data_dir: self.data_dir(),
             drain_within: Duration::from_secs(5),
             capacity: 100,
+            notes: Vec::new(),
         }
     }
 

@@ -64,12 +64,13 @@ impl EngineKind {
                 languages: &[],
                 credentials_variable: "OPENAI_API_KEY",
             },
-            // Voices are ids of Cartesia's library or one's own.
+            // Voices are ids of Cartesia's library or one's own. Cartesia speaks many more languages; these are the ones whose
+            // words it is known to time, so that what was heard is known to the word.
             Self::Cascade => Offer {
                 voice_setting: "cascade.voice",
                 voices: &[],
                 other_voices: true,
-                languages: &[],
+                languages: &["en", "de", "es", "fr"],
                 credentials_variable: "DEEPGRAM_API_KEY, GROQ_API_KEY, CARTESIA_API_KEY",
             },
         }

@@ -79,6 +79,8 @@ pub(crate) struct Cascade {
     ready: bool,
     stream: String,
     faltering: bool,
+    /// What the next request says about a conversation that is taken up.
+    note: Option<String>,
     /// Whether the answer broke off, and the next request goes on from there.
     broke_off: bool,
     /// Whether it has tried everything.
@@ -146,6 +148,7 @@ impl Cascade {
             ready: false,
             stream: String::new(),
             faltering: false,
+            note: None,
             broke_off: false,
             spent: false,
         }
@@ -189,6 +192,12 @@ impl Cascade {
         if self.history.last_words() != Some(words.trim()) {
             self.history.caller(words.trim(), false);
         }
+        self.answer_due = true;
+        self.go_on(outbox);
+    }
+
+    pub(crate) fn take_up(&mut self, note: &str, outbox: &mut Outbox<'_>) {
+        self.note = Some(note.to_owned());
         self.answer_due = true;
         self.go_on(outbox);
     }

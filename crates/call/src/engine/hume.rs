@@ -231,6 +231,11 @@ impl Hume {
         send(outbox, &ClientMessage::UserInput(UserInput { text: words.to_owned(), custom_session_id: None }));
     }
 
+    /// EVI speaks by itself only after words of the caller; so the note is typed in their place.
+    pub(crate) fn take_up(&mut self, note: &str, outbox: &mut Outbox<'_>) {
+        self.answer(&format!("[{note}]"), outbox);
+    }
+
     pub(crate) fn instruct(&mut self, instructions: &str, outbox: &mut Outbox<'_>) {
         let system_prompt = Some(prompt(instructions, self.so_far.as_deref()));
         let change = SessionSettings { system_prompt, ..SessionSettings::default() };

@@ -117,6 +117,8 @@ impl OneSocket for OpenAi {
                 if let Some(asked) = &mut self.asked {
                     asked.cancelled = true;
                 }
+                // The server answers what is said now by itself, and all that came before it.
+                self.waiting.retain(|ask| ask.words.is_some());
                 outbox.event(Event::Interrupted);
             }
             ServerEvent::SpeechStopped(speech) => {
@@ -270,6 +272,12 @@ impl OpenAi {
         if self.last_words.as_deref() != Some(words.trim()) {
             send(outbox, &ClientEvent::ItemCreate { previous_item_id: None, item: Item::user_text(words.trim()) });
         }
+        self.respond(None, outbox);
+    }
+
+    /// Instructions of a single response would take the place of the agent's, so the note is part of the conversation.
+    pub(crate) fn take_up(&mut self, note: &str, outbox: &mut Outbox<'_>) {
+        send(outbox, &ClientEvent::ItemCreate { previous_item_id: None, item: Item::system_text(note) });
         self.respond(None, outbox);
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use wire::twilio::stream::Outbound;
 
-use super::Call;
+use super::{Call, Phone};
 use crate::engine::CutSentence;
 use crate::io::Output;
 use crate::journal::Kind;
@@ -23,9 +23,16 @@ impl Call {
     pub(super) fn cut_if_unplayed(&mut self, now: Instant, text: &str) {
         let least = Duration::from_millis(u64::from(self.script.turn_taking.unplayed_ms_min));
         let enough = words::count_real(text) >= self.words_to_cut();
-        if enough && self.turns.arriving().is_none() && self.playout.unplayed(now) > least {
+        let sent = self.turns.arriving().is_none() && !self.only_a_line_plays(now);
+        if enough && sent && self.playout.unplayed(now) > least {
             self.cut_off(now);
         }
+    }
+
+    /// Whether what plays is a line of ours, and the caller is silent: what an engine hears now was said before the line.
+    pub(super) fn only_a_line_plays(&self, now: Instant) -> bool {
+        let Phone::Up { upward, .. } = &self.phone else { return false };
+        self.turns.are_lines() && upward.is_quiet(now)
     }
 
     /// Cuts the agent off: nothing that the caller has not heard yet will be heard, but for a disclosure.

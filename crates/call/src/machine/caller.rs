@@ -24,6 +24,8 @@ pub(super) struct Caller {
     answered_aloud: bool,
     /// From when on the caller is asked, at a quiet moment, to say it again: something may not have been heard.
     ask_again: Option<Instant>,
+    /// Whether that is because a fresh engine hears it once more.
+    heard_again: bool,
     /// Keys that were pressed and not told yet.
     keys: String,
     /// When the engine last told of a turn of the caller.
@@ -32,12 +34,16 @@ pub(super) struct Caller {
     spoke: bool,
     /// When the caller last ended a turn that nothing has answered yet, in milliseconds of the call.
     ended_ms: Option<u64>,
+    /// Whether the engine was asked to go on without words of the caller since it was seated.
+    waits: bool,
 }
 
 #[derive(Debug)]
 struct Unwritten {
     item: String,
     turn: Turn,
+    /// Where it ends in the caller's audio, which is kept until it is written down.
+    until: u64,
 }
 
 impl Caller {
@@ -49,10 +55,12 @@ impl Caller {
             answered_n: 0,
             answered_aloud: true,
             ask_again: None,
+            heard_again: false,
             keys: String::new(),
             noticed_at: now,
             spoke: false,
             ended_ms: None,
+            waits: false,
         }
     }
 
@@ -60,8 +68,9 @@ impl Caller {
         self.noticed_at >= time
     }
 
-    pub(super) fn unanswered(&mut self) -> Option<String> {
-        self.last.take_if(|(n, _)| *n > self.answered_n).map(|(_, words)| words)
+    /// What the caller said last, if no turn of the agent was sent to its end since.
+    pub(super) fn unanswered(&self) -> Option<String> {
+        self.last.as_ref().filter(|(n, _)| *n > self.answered_n).map(|(_, words)| words.clone())
     }
 
     pub(super) fn is_unanswered(&self) -> bool {
@@ -101,6 +110,18 @@ impl Caller {
 
     pub(super) fn ask_again(&mut self, at: Instant) {
         self.ask_again = Some(at);
+        self.heard_again = false;
+    }
+
+    /// A fresh engine hears what was said last; if by then it has made nothing of it, something else is done.
+    pub(super) fn is_heard_again(&mut self, until: Instant) {
+        self.ask_again = Some(until);
+        self.heard_again = true;
+    }
+
+    /// Whether a fresh engine heard what was said last.
+    pub(super) fn was_heard_again(&self) -> bool {
+        self.heard_again
     }
 
     pub(super) fn wants_asking(&self) -> Option<Instant> {
@@ -117,6 +138,17 @@ impl Caller {
 
     pub(super) fn engine_seated(&mut self) {
         self.spoke = false;
+        self.waits = false;
+    }
+
+    /// The engine was asked to go on by itself.
+    pub(super) fn waits_for_more(&mut self) {
+        self.waits = true;
+    }
+
+    /// Whether the engine was asked to go on by itself, and not in answer to words.
+    pub(super) fn is_waiting_for_more(&self) -> bool {
+        self.waits
     }
 }
 
@@ -146,6 +178,10 @@ impl Call {
         self.caller_noticed(now);
         self.caller.noticed_at = now;
         self.caller.need_not_be_asked();
+        let until = self.position_of(span_ms.map(|(_, end)| end));
+        if text.is_some() {
+            self.recent.told(until);
+        }
         if let Some(text) = &text {
             self.cut_if_unplayed(now, text);
             if text.trim().is_empty() {
@@ -177,11 +213,13 @@ impl Call {
                 {
                     self.remember(now, oldest.turn);
                 }
-                self.caller.unwritten.push_back(Unwritten { item, turn });
+                self.caller.unwritten.push_back(Unwritten { item, turn, until });
             }
             (None, None) => self.remember(now, turn),
         }
         self.caller.spoke = true;
+        self.seats.broke_off = None;
+        self.silence_over();
         self.caller.answered_aloud = false;
         self.expect_reply(now);
     }
@@ -197,6 +235,7 @@ impl Call {
             return;
         };
         if let Some(unwritten) = self.caller.unwritten.remove(index) {
+            self.recent.told(unwritten.until);
             self.caller_said(now, unwritten.turn, text);
         }
     }

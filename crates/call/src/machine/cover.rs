@@ -6,7 +6,7 @@ use super::Call;
 use crate::audio::lines::{self, Line};
 use crate::audio::tone::ComfortTone;
 use crate::journal::{self, Kind, LinkCause};
-use crate::limits::{FILLER_AFTER, FILLER_AGAIN, FRAME, LINE_AFTER, STALLED_AFTER};
+use crate::limits::{FILLER_AFTER, FILLER_AGAIN, FRAME, LINE_AFTER, LINE_YIELDS_MAX, STALLED_AFTER};
 use crate::timer::Timer;
 use crate::turn::Purpose;
 
@@ -30,6 +30,10 @@ pub(super) struct Cover {
     owed_since: Option<Instant>,
     /// Whether a line was played since the engine began to falter.
     faltering_covered: bool,
+    /// Since when the caller hears nobody, or will, while an engine falters, is lost, or has yet to say its first word.
+    quiet_since: Option<Instant>,
+    /// Whether an engine that took over has yet to say its first word, and nothing has covered that so far.
+    bridges: bool,
     /// What covered the present outage so far.
     by: journal::Cover,
     /// How often an engine was taken for deaf: a noisy line may look like one, so not often.
@@ -49,6 +53,8 @@ impl Cover {
             tone: ComfortTone::new(seed),
             tone_on: false,
             faltering_covered: false,
+            quiet_since: None,
+            bridges: false,
             by: journal::Cover::Nothing,
             deaf: 0,
             deaf_covered: false,
@@ -73,17 +79,20 @@ impl Call {
         }
     }
 
-    /// An engine was lost: count the silence from the end of what still plays.
-    pub(super) fn cover_outage(&mut self, now: Instant) {
+    /// An engine was lost: count the silence. `missed`: the caller may have said something that nobody has answered.
+    pub(super) fn cover_outage(&mut self, now: Instant, missed: bool) {
+        // What was faltering before it was lost has kept the caller waiting since then.
+        let quiet_since = self.cover.quiet_since.unwrap_or_else(|| self.quiet_from(now, missed));
         self.owed_nothing();
+        self.cover.quiet_since = Some(quiet_since);
+        self.cover.bridges = false;
         self.cover.by = if self.playout.is_dry(now) { journal::Cover::Nothing } else { journal::Cover::Speech };
         if std::mem::take(&mut self.cover.faltering_covered) {
             // The caller was asked for patience a moment ago.
             self.cover.by = journal::Cover::Line;
             self.cover.tone_on = true;
         } else if self.is_up() {
-            // What was faltering before it was lost has kept the caller waiting since then.
-            self.timers.set_if_unset(Timer::Line, self.playout.heard_out_at(now) + LINE_AFTER);
+            self.timers.set_if_unset(Timer::Line, (quiet_since + LINE_AFTER).max(now + FRAME));
         }
     }
 
@@ -91,11 +100,59 @@ impl Call {
     pub(super) fn cover_faltering(&mut self, now: Instant) {
         self.cover.faltering_covered = false;
         if self.is_up() {
-            // Whoever waits for an answer has waited since it was owed.
-            let dry = self.playout.is_dry(now);
-            let owed_since = self.cover.owed_since.filter(|_| dry && self.cover.owes_reply());
-            let quiet_from = owed_since.unwrap_or_else(|| self.playout.heard_out_at(now));
-            self.timers.set(Timer::Line, (quiet_from + LINE_AFTER).max(now + FRAME));
+            let quiet_since = self.quiet_from(now, self.caller_unnoticed(now));
+            self.cover.quiet_since = Some(quiet_since);
+            self.timers.set(Timer::Line, (quiet_since + LINE_AFTER).max(now + FRAME));
+        }
+    }
+
+    /// An engine took over and owes the next word: the silence is counted on from its beginning.
+    pub(super) fn bridge(&mut self, now: Instant, covered_by: journal::Cover) {
+        let covered = matches!(covered_by, journal::Cover::Line | journal::Cover::Tone);
+        if covered || !self.is_up() {
+            return;
+        }
+        self.cover.bridges = true;
+        let since = [self.cover.quiet_since, self.playout.dry_since(), self.caller_voiced_at()];
+        let since = since.into_iter().flatten().max().unwrap_or(now);
+        self.timers.set(Timer::Line, (since + LINE_AFTER).max(now + FRAME));
+    }
+
+    /// The engine that took over says its first word.
+    pub(super) fn bridged(&mut self) {
+        if std::mem::take(&mut self.cover.bridges) {
+            self.timers.clear(Timer::Line);
+        }
+        self.silence_over();
+    }
+
+    /// Somebody was heard, or nobody waits for it: a silence that comes later has a beginning of its own.
+    pub(super) fn silence_over(&mut self) {
+        if self.seats.faltering.is_none() {
+            self.cover.quiet_since = None;
+        }
+    }
+
+    /// Since when nobody is heard who should be; what still plays is heard out first. `missed`: the caller may have said
+    /// something that no engine has noticed.
+    fn quiet_from(&self, now: Instant, missed: bool) -> Instant {
+        if !self.playout.is_dry(now) {
+            return self.playout.heard_out_at(now);
+        }
+        let dry_since = self.playout.dry_since();
+        let voiced_at = self.caller_voiced_at().filter(|at| dry_since.is_none_or(|dry| *at > dry));
+        let owed_since = self.cover.owed_since.filter(|_| self.cover.owes_reply());
+        match voiced_at.filter(|_| missed || owed_since.is_some()).or(owed_since) {
+            Some(since) => since.min(now),
+            // Nobody waits for anything.
+            None => now,
+        }
+    }
+
+    fn caller_voiced_at(&self) -> Option<Instant> {
+        match &self.phone {
+            super::Phone::Up { upward, .. } => upward.voiced_at(),
+            super::Phone::Awaited => None,
         }
     }
 
@@ -111,11 +168,17 @@ impl Call {
 
     pub(super) fn line_due(&mut self, now: Instant) {
         let faltering = self.seats.faltering.is_some();
-        if self.has_engine() && !faltering || !self.is_up() {
+        let engine_works = self.has_engine() && !faltering && !self.cover.bridges;
+        if engine_works || !self.is_up() {
             return;
         }
         if !self.playout.is_dry(now) {
             return self.timers.set(Timer::Line, self.playout.heard_out_at(now).max(now + FRAME) + LINE_AFTER);
+        }
+        // Nobody is talked over, unless what sounds like speech never ends.
+        let latest = self.cover.quiet_since.unwrap_or(now) + LINE_AFTER + LINE_YIELDS_MAX;
+        if let Some(at) = self.caller_voiced_at().filter(|at| now < latest && *at + LINE_AFTER > now) {
+            return self.timers.set(Timer::Line, (at + LINE_AFTER).min(latest));
         }
         if faltering {
             let awaited = self.cover.owes_reply() || self.turns.arriving().is_some() || self.caller_unnoticed(now);
@@ -126,8 +189,10 @@ impl Call {
             return self.play_line(now, Line::Hold);
         }
         self.play_line(now, Line::Hold);
-        self.cover.by = journal::Cover::Line;
-        self.cover.tone_on = true;
+        if !std::mem::take(&mut self.cover.bridges) {
+            self.cover.by = journal::Cover::Line;
+            self.cover.tone_on = true;
+        }
     }
 
     /// Plays one of the bundled lines, in the agent's language.

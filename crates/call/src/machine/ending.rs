@@ -62,6 +62,11 @@ impl Ending {
         )
     }
 
+    /// Whether the last words were said, and only have to be heard.
+    pub(super) fn waits_for_playout(&self) -> bool {
+        self.closing.as_ref().is_some_and(|closing| !closing.awaits_turn && !closing.held)
+    }
+
     /// The caller cut the agent off. A goodbye that was cut is not a goodbye that was heard.
     pub(super) fn interrupted(&mut self) {
         if let Some(closing) = self.closing.as_mut().filter(|closing| is_agents(&closing.step)) {

@@ -29,10 +29,11 @@ impl Call {
             Up::Silence(length) => silence += length,
             Up::Frame => forward = true,
         });
+        let voiced = upward.voiced_at() == Some(now);
         let at_ms = upward.media_ms().saturating_sub(payload.len() as u64 / SAMPLES_PER_MS);
         self.hear_silence(silence);
         if forward {
-            self.hear(payload);
+            self.hear(payload, voiced);
         }
         if self.script.recording && self.disclosed {
             let audio = Bytes::copy_from_slice(payload);
@@ -41,65 +42,62 @@ impl Call {
         self.watch_for_deafness(now);
     }
 
-    /// Sends a frame of the caller up, or keeps it for the engine that is being dialled.
-    pub(super) fn hear(&mut self, mulaw: &[u8]) {
-        if let Some(seat) = self.seats.current.as_mut().filter(|seat| seat.ready) {
-            let (seat_id, now, unplayed) = (seat.id, self.now, self.playout.unplayed(self.now));
+    /// Sends a frame of the caller up, or keeps it for the engine that is being dialled. `voiced`: it is louder than the line.
+    pub(super) fn hear(&mut self, mulaw: &[u8], voiced: bool) {
+        self.recent.push(mulaw, voiced);
+        self.send_up(mulaw.len().div_ceil(FRAME_BYTES));
+    }
+
+    /// Gives the engine what waits for it, at the pace that it takes, in the time of so many frames.
+    fn send_up(&mut self, frames: usize) {
+        let Some(seat) = self.seats.current.as_mut().filter(|seat| seat.ready) else { return };
+        let (seat_id, now, unplayed) = (seat.id, self.now, self.playout.unplayed(self.now));
+        let mut frame = [mulaw::SILENCE; FRAME_BYTES];
+        for _ in 0..frames.saturating_mul(seat.engine.frames_at_once()) {
+            let length = self.recent.next(&mut frame);
+            if length == 0 {
+                return;
+            }
             seat.engine.hear(
-                mulaw,
+                &frame[..length],
                 &mut Outbox { seat: seat_id, now, unplayed, out: &mut self.out, events: &mut self.events },
             );
-            seat.heard_ms += mulaw.len() as u64 / SAMPLES_PER_MS;
-            return;
-        }
-        for chunk in mulaw.chunks(FRAME_BYTES) {
-            let mut frame = [mulaw::SILENCE; FRAME_BYTES];
-            frame[..chunk.len()].copy_from_slice(chunk);
-            if self.seats.kept.len() as u128 >= UPWARD_KEPT_MAX.as_millis() / 20 {
-                self.seats.kept.pop_front();
-                self.seats.dropped_ms += 20;
-            }
-            self.seats.kept.push_back(frame);
+            seat.heard_ms += length as u64 / SAMPLES_PER_MS;
         }
     }
 
     pub(super) fn hear_silence(&mut self, length: Duration) {
         for frame in silent_frames(length) {
-            self.hear(&frame);
+            self.hear(&frame, false);
         }
     }
 
     /// The call's time of something that the engine places `ms` after the first audio it received.
     pub(super) fn heard_at_ms(&self, ms: u64) -> u64 {
         let heard_ms = self.seats.current.as_ref().map_or(0, |seat| seat.heard_ms);
+        let waiting_ms = super::millis(self.recent.waiting());
         let sent_ms = match &self.phone {
             Phone::Up { upward, .. } => upward.sent_ms(),
             Phone::Awaited => 0,
         };
-        self.offset_ms + (sent_ms + ms).saturating_sub(heard_ms)
+        self.offset_ms + (sent_ms + ms).saturating_sub(heard_ms + waiting_ms)
     }
 
-    /// Sends up what the caller said while nobody listened.
+    /// The position in the caller's audio of a turn's end, which the engine places `ms` after the first that it received.
+    pub(super) fn position_of(&self, ms: Option<u64>) -> u64 {
+        let heard_ms = self.seats.current.as_ref().map_or(0, |seat| seat.heard_ms);
+        let since_ms = ms.map_or(0, |ms| heard_ms.saturating_sub(ms));
+        self.recent.given().saturating_sub(since_ms * SAMPLES_PER_MS)
+    }
+
+    /// Sends up what the caller said while nobody listened, and what an engine that was lost has not told of.
     pub(super) fn hear_kept(&mut self, now: Instant) {
-        let mut kept = std::mem::take(&mut self.seats.kept);
-        let backlog_max = self.seats.current.as_ref().map_or(UPWARD_KEPT_MAX, |seat| seat.engine.backlog_max());
-        let frames_max = usize::try_from(backlog_max.as_millis() / FRAME.as_millis()).unwrap_or(usize::MAX);
-        // An engine that cannot take in all of it at once is spared the pauses first, then what was said first.
-        let mut excess = kept.len().saturating_sub(frames_max);
-        kept.retain(|frame| {
-            excess == 0 || mulaw::level_dbfs(frame) >= mulaw::SILENCE_DBFS || {
-                excess -= 1;
-                false
-            }
-        });
-        kept.drain(..excess.min(kept.len()));
-        for frame in kept {
-            self.hear(&frame);
-        }
-        let lost_ms = std::mem::take(&mut self.seats.dropped_ms) + 20 * excess as u64;
+        let most = self.seats.current.as_ref().map_or(UPWARD_KEPT_MAX, |seat| seat.engine.backlog_max());
+        let lost_ms = super::millis(self.recent.fit(most));
         if lost_ms > 0 {
             self.journal(now, Kind::Gap { what: "caller audio that no engine could hear in time".to_owned(), lost_ms });
         }
+        self.send_up(1);
     }
 
     /// Sends silence in place of caller's audio that did not come, or that cannot come yet.

@@ -20,8 +20,6 @@ pub(super) struct Outage {
     may_redial: bool,
     /// Whether something the caller said, or waited for, may have gone with the engine.
     pub(super) missed: bool,
-    /// Whether the caller has waited for an answer already.
-    pub(super) waited: bool,
 }
 
 /// What makes dialling the same engine again pointless: it, or our credentials, must change first.
@@ -77,7 +75,13 @@ impl Call {
             return self.timers.set(Timer::EngineReady, now + ENGINE_READY_WITHIN);
         }
         match &mut self.seats.outage {
-            Some(outage) if outage.lost == kind && !permanent && now < outage.since + RESUME_WITHIN => {
+            // Who is at a limit will not be below it within two seconds.
+            Some(outage)
+                if outage.lost == kind
+                    && !permanent
+                    && now < outage.since + RESUME_WITHIN
+                    && (why != LinkCause::Status { status: 429 } || self.seats.waiting.is_empty()) =>
+            {
                 self.back_off(now)
             }
             Some(outage) => {
@@ -101,7 +105,10 @@ impl Call {
         let may_redial = !is_permanent(&why) && self.seats.stalls < STALLS_MAX;
         self.journal(now, Kind::EngineLost { engine: lost, why });
         let missed = self.caller.is_being_written() || !self.tools.is_empty() || self.caller_unnoticed(now);
-        let waited = self.cover.owes_reply() || missed;
+        if let Some(n) = self.turns.arriving().filter(|turn| turn.engine.is_some()).map(|turn| turn.n) {
+            self.seats.broke_off = Some(n);
+        }
+        self.cover_outage(now, missed);
         // What came of its turn is still played; nothing more will come.
         self.turns.break_off();
         self.playout.end_turn();
@@ -111,8 +118,8 @@ impl Call {
         self.write_unwritten(now);
         // An engine that has tried to get a part of itself back has had that much of its time.
         let since = self.seats.faltering.take().unwrap_or(now);
-        self.cover_outage(now);
-        self.seats.outage = Some(Outage { since, lost, attempts: 0, may_redial, missed, waited });
+        self.recent.wait_again();
+        self.seats.outage = Some(Outage { since, lost, attempts: 0, may_redial, missed });
         let resume_by = since + RESUME_WITHIN;
         self.timers.set(Timer::Resume, resume_by);
         let redial = may_redial && (now < resume_by && !spent || self.seats.waiting.is_empty());
@@ -138,6 +145,7 @@ impl Call {
     pub(super) fn engine_steady(&mut self) {
         if self.seats.faltering.take().is_some() {
             self.end_cover();
+            self.bridged();
         }
     }
 

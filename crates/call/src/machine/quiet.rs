@@ -35,8 +35,10 @@ impl Call {
         }
         if quiet && ask_at.is_some_and(|at| at <= now) && self.has_engine() {
             self.caller.need_not_be_asked();
-            self.play_line(now, Line::Again);
-            self.play(now);
+            if !(self.caller.was_heard_again() && self.go_on_by_itself(now, None)) {
+                self.play_line(now, Line::Again);
+                self.play(now);
+            }
         }
         self.roll_over_if(now, quiet);
         self.timers.set_if_unset(Timer::Quiet, now + QUIET_LOOK);

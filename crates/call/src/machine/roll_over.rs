@@ -98,6 +98,7 @@ impl Call {
         self.turns.break_off();
         self.playout.end_turn();
         self.tools_lost(now);
+        self.recent.wait_again();
         let (session_max, dialled_at) = (successor.engine.session_max(), successor.dialled_at);
         self.seats.current = Some(successor);
         self.seats.roll_over_by = None;

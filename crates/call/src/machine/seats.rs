@@ -15,11 +15,10 @@ use std::time::Instant;
 use super::Call;
 use super::outage::Outage;
 use crate::agent::EngineKind;
-use crate::audio::lines::Line;
-use crate::engine::{Beginning, Engine, Outbox};
+use crate::engine::{Beginning, Engine, Outbox, TakeUp};
 use crate::io::{LinkEvent, LinkId};
 use crate::journal::{Cover, Kind};
-use crate::limits::{ENGINE_READY_WITHIN, FRAME_BYTES, ROLL_OVER_MARGIN};
+use crate::limits::{ASK_AFTER, ENGINE_READY_WITHIN, ROLL_OVER_MARGIN};
 use crate::setup::ChatRef;
 use crate::timer::Timer;
 
@@ -39,10 +38,8 @@ pub(super) struct Seats {
     pub(super) roll_over_by: Option<Instant>,
     /// How often the engine was given up for its silence, since it last said something.
     pub(super) stalls: u8,
-    /// Caller's audio that no engine has heard yet.
-    pub(super) kept: VecDeque<[u8; FRAME_BYTES]>,
-    /// How much of it had to be dropped.
-    pub(super) dropped_ms: u64,
+    /// The turn in whose middle an engine was lost, until another has taken it up.
+    pub(super) broke_off: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -72,8 +69,7 @@ impl Seats {
             faltering: None,
             roll_over_by: None,
             stalls: 0,
-            kept: VecDeque::new(),
-            dropped_ms: 0,
+            broke_off: None,
         }
     }
 
@@ -197,15 +193,19 @@ impl Call {
         self.hear_kept(now);
         self.keys_over(now);
         self.say_what_waits(now);
-        // The caller waited, or fell silent when the node died, or nothing tells what was said meanwhile: ask.
-        let asked_to_wait = matches!(covered_by, Cover::Line | Cover::Tone);
         let first_of_later_epoch = self.epoch > 1 && outage.is_none();
-        let (missed, waited) = outage.map_or((false, false), |outage| (outage.missed, outage.waited));
-        // The new engine needs its time too: the silence would add up.
-        if waited && self.is_up() && self.caller.is_unanswered() && self.playout.is_dry(now) {
-            self.play_line(now, Line::Hold);
+        let disturbed =
+            matches!(covered_by, Cover::Line | Cover::Tone) || outage.as_ref().is_some_and(|out| out.missed);
+        let owes = self.carry_on(now, resumed, disturbed);
+        // The new engine needs its time too, and the caller's silence goes on: it is still counted from its beginning.
+        if owes && outage.is_some() {
+            return self.bridge(now, covered_by);
         }
-        self.carry_on(now, resumed, asked_to_wait || missed || first_of_later_epoch);
+        self.silence_over();
+        if !owes && first_of_later_epoch && resumed && self.opening.is_over() {
+            // The caller fell silent when the node died, and nothing tells what was said meanwhile.
+            self.caller.ask_again(now);
+        }
     }
 
     /// A fresh session sits where the old one sat; nothing was missed, and nobody is asked.
@@ -215,21 +215,53 @@ impl Call {
         self.carry_on(now, true, false);
     }
 
-    /// Takes the conversation up where it stands. `ask`: unless something is owed, the caller is asked to say it again.
-    fn carry_on(&mut self, now: Instant, resumed: bool, ask: bool) {
+    /// Takes the conversation up where it stands: whoever had the word has it again. Whether the caller waits for the engine.
+    /// `disturbed`: the caller has noticed that something was wrong.
+    fn carry_on(&mut self, now: Instant, resumed: bool, disturbed: bool) -> bool {
         if !self.opening.is_over() {
-            return self.go_on_opening(now);
+            self.go_on_opening(now);
+            return true;
         }
-        if !resumed {
-            return;
+        if !resumed || self.ending.waits_for_playout() {
+            return false;
         }
-        if let Some(words) = self.caller.unanswered() {
+        // What the caller has begun to say is heard to its end, and answered with all that came before it. If the engine
+        // makes nothing of it, it is asked to go on all the same.
+        if self.recent.has_words() {
+            self.caller.is_heard_again(now + self.recent.waiting() + ASK_AFTER);
+            return true;
+        }
+        let how = self.broken_off().or_else(|| {
+            let waits = disturbed && !self.caller.is_unanswered();
+            waits.then_some(TakeUp::Waited)
+        });
+        self.go_on_by_itself(now, how.as_ref())
+    }
+
+    /// Has the engine answer what waits for an answer, or take up what else there is. Whether there was anything.
+    pub(super) fn go_on_by_itself(&mut self, now: Instant, how: Option<&TakeUp>) -> bool {
+        if let Some(how) = how {
+            self.caller.waits_for_more();
+            self.with_engine(|engine, outbox| engine.take_up(how, outbox));
+        } else if let Some(words) = self.caller.unanswered() {
             self.with_engine(|engine, outbox| engine.answer(&words, outbox));
-            return self.expect_reply(now);
+        } else {
+            return false;
         }
-        if ask {
-            self.caller.ask_again(now);
-        }
+        self.expect_reply(now);
+        true
+    }
+
+    /// What of the turn in whose middle an engine was lost the caller has heard, or is about to.
+    fn broken_off(&self) -> Option<TakeUp> {
+        let n = self.seats.broke_off?;
+        let record = self.turns.record_of(n, self.playout.end());
+        let (text, heard) = match (&record, self.history.iter().rev().find(|turn| turn.n == n)) {
+            (Some(record), _) | (None, Some(record)) => (record.text.trim(), record.heard_text.trim()),
+            (None, None) => return None,
+        };
+        let unheard = text.strip_prefix(heard).unwrap_or_default();
+        (!heard.is_empty()).then(|| TakeUp::BrokenOff { heard: heard.to_owned(), unheard: unheard.to_owned() })
     }
 
     /// Nobody will be dialled any more.

@@ -29,7 +29,9 @@ impl Call {
             Event::Ready { chat, group } => self.engine_ready(now, chat, group),
             Event::Interrupted => {
                 self.caller_noticed(now);
-                self.cut_off(now);
+                if !self.only_a_line_plays(now) {
+                    self.cut_off(now);
+                }
                 // A cough may have been taken for speech: if no words follow, nobody would say anything any more.
                 self.caller.ask_again(now + ASK_AFTER);
             }
@@ -77,7 +79,12 @@ impl Call {
         self.seats.current_resumed()
             && !self.caller.has_spoken()
             && self.opening.is_over()
-            && words::repeats(&self.script.greeting, text)
+            && if self.caller.is_waiting_for_more() {
+                // What it was asked to say may be the question that the greeting ended with.
+                words::begins_like(&self.script.greeting, text)
+            } else {
+                words::repeats(&self.script.greeting, text)
+            }
     }
 
     fn sentence_end(&mut self, now: Instant, id: &str) {
@@ -93,7 +100,9 @@ impl Call {
     fn agent_audio(&mut self, now: Instant, id: &str, mulaw: &[u8], scripted: bool) {
         self.open_turn();
         self.owed_nothing();
+        self.bridged();
         self.seats.stalls = 0;
+        self.seats.broke_off = None;
         self.caller.answers_aloud();
         self.caller.need_not_be_asked();
         self.timers.clear(Timer::Deaf);

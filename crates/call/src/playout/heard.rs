@@ -81,6 +81,12 @@ impl Playout {
         self.dry_at.unwrap_or(now).max(now) + self.late + duration(self.end() - self.sent)
     }
 
+    /// Since when the caller hears nothing of the agent; none if there was nothing yet.
+    #[must_use]
+    pub(crate) fn dry_since(&self) -> Option<Instant> {
+        self.dry_at.map(|dry_at| dry_at + self.late)
+    }
+
     /// Whether everything was heard, as far as is known.
     #[must_use]
     pub(crate) fn is_dry(&self, now: Instant) -> bool {

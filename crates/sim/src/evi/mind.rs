@@ -8,6 +8,11 @@ use crate::speech::{Assistant, Event, Heard, Recogniser, Reply, Speaker};
 /// not guess, so that a transcript is proof.
 pub(crate) const UNINTELLIGIBLE: &str = "[unintelligible]";
 
+/// Whether these words tell the model, in the caller's or the system's place, that it shall go on by itself.
+pub(crate) fn is_note(words: &str) -> bool {
+    words.trim_start_matches('[').starts_with("The line was gone")
+}
+
 /// After this much silence within a turn, what was said so far is worth an interim transcript.
 const BREATH: Duration = Duration::from_millis(200);
 
@@ -173,6 +178,7 @@ impl Mind {
         let heard = match words {
             "" => Heard::Silence,
             UNINTELLIGIBLE => Heard::Unrecognised,
+            words if is_note(words) => Heard::LineGone,
             words => {
                 self.remember(Speaker::Caller, words);
                 Heard::Said(words)

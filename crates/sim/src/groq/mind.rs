@@ -2,7 +2,7 @@
 
 use wire::groq::request::{ChatRequest, Message, ToolChoice, ToolChoiceMode};
 
-use crate::evi::mind::UNINTELLIGIBLE;
+use crate::evi::mind::{UNINTELLIGIBLE, is_note};
 use crate::speech::{Assistant, Heard, Reply};
 
 /// Words in the instructions that name the language to speak.
@@ -30,6 +30,10 @@ fn answer(mut assistant: Assistant, messages: &[Message]) -> Reply {
     let (mut greets, mut pending) = (true, Reply::default());
     for message in messages {
         match message {
+            Message::System { content } if is_note(content) && pending == Reply::default() => {
+                greets = false;
+                pending = assistant.reply(Heard::LineGone);
+            }
             Message::System { .. } => {}
             Message::User { content } => {
                 greets = false;

@@ -27,7 +27,7 @@ use super::record::{Record, note};
 use super::response::Running;
 use crate::evi::fault::{FaultCounts, Mishap, Moment};
 use crate::evi::input::Input;
-use crate::evi::mind::{Briefing, Ear, Mind, Understood};
+use crate::evi::mind::{Briefing, Ear, Mind, Understood, is_note};
 use crate::evi::{Ended, Frame, Out};
 
 /// What a session can reach of the engine around it.
@@ -303,6 +303,10 @@ impl Session {
                     Role::Assistant => {
                         let asked = self.unanswered.take();
                         self.mind.recall(asked.as_deref(), &text);
+                    }
+                    // A note about the line is answered where no words of the caller's are.
+                    Role::System if self.unanswered.is_none() && is_note(&text) => {
+                        self.unanswered = Some(text.clone());
                     }
                     Role::System | Role::Other => {}
                 }

@@ -129,6 +129,10 @@ impl Assistant {
     /// The answer to what was heard. Empty once the conversation has ended, and while a tool is awaited.
     pub fn reply(&mut self, heard: Heard<'_>) -> Reply {
         match (self.step, heard) {
+            // Whoever is asked to go on says something, whatever was the matter.
+            (Step::Ended, Heard::LineGone) => self.end([], "said_goodbye"),
+            (Step::Saving, Heard::LineGone) => self.tool_result(true),
+            (_, Heard::LineGone) => self.first_then_last([]),
             (Step::Ended | Step::Saving, _) => Reply::default(),
             (_, Heard::Silence) => self.text([Phrase::StillThere]),
             (_, Heard::Unrecognised) => self.misheard(),

@@ -126,6 +126,11 @@ fn never_silent(world: &World, mistakes: &mut Vec<String>) {
                 .max()
                 .unwrap_or(lost)
                 .max(lost);
+            // Nobody is talked over: while the caller speaks, there is no silence.
+            let acts = world.caller.performed().iter().filter(|act| act.on_stream);
+            let quiet_from = acts.fold(quiet_from, |quiet, act| {
+                if act.from <= quiet + Duration::from_millis(1_500) { quiet.max(act.until) } else { quiet }
+            });
             let sound = heard
                 .stretches()
                 .iter()

@@ -60,11 +60,22 @@ fn the_cascade_has_the_keys_of_all_its_vendors_or_says_which_are_missing() {
     let engines = read(&elsewhere).unwrap().provisional_settings().unwrap().node.engines.cascade.unwrap();
     assert_eq!(engines.cartesia.base_url, "http://127.0.0.1:4011");
 
-    let problems = read(&[("GROQ_API_KEY", "b"), ("OPENAI_API_KEY", "key")]).unwrap_err();
-    assert_eq!(names(&problems), ["DEEPGRAM_API_KEY", "CARTESIA_API_KEY"]);
-    assert!(problems.iter().all(|problem| problem.remedy.contains("leave out GROQ_API_KEY")), "{problems:?}");
-    let problems = read(&[&keys[..2], &[("CARTESIA_BASE_URL", "https://tts.example.com")]].concat()).unwrap_err();
-    assert_eq!(names(&problems), ["CARTESIA_API_KEY"]);
+    let beside_another = read(&[("GROQ_API_KEY", "b"), ("OPENAI_API_KEY", "key")]).unwrap();
+    assert_eq!([beside_another.openai, beside_another.cascade], [Service::Real, Service::LeftOut]);
+    assert_eq!(beside_another.cascade_lacks, ["DEEPGRAM_API_KEY", "CARTESIA_API_KEY"]);
+    let node = beside_another.provisional_settings().unwrap().node;
+    assert!(node.engines.cascade.is_none() && node.engines.openai.is_some());
+    assert!(node.notes[0].ends_with("missing: DEEPGRAM_API_KEY and CARTESIA_API_KEY"), "{:?}", node.notes);
+
+    let mut alone = read(&[("GROQ_API_KEY", "b"), ("GROQ_BASE_URL", "https://llm.example.com")]).unwrap();
+    assert_eq!([alone.hume, alone.openai, alone.cascade], [Service::Simulated; 3]);
+    assert_eq!(alone.cascade_lacks, ["DEEPGRAM_API_KEY", "CARTESIA_API_KEY"]);
+    alone.fill_engine("GROQ", "http://127.0.0.1:4010");
+    let given = |name| alone.environment.given(name);
+    assert_eq!((given("GROQ_API_KEY"), given("GROQ_BASE_URL")), (Some("simulated"), Some("http://127.0.0.1:4010")));
+
+    let lacking = read(&[&keys[..2], &[("CARTESIA_BASE_URL", "https://tts.example.com")]].concat()).unwrap();
+    assert_eq!(lacking.cascade_lacks, ["CARTESIA_API_KEY"]);
     assert_eq!(read(&[("OPENAI_API_KEY", "key")]).unwrap().cascade, Service::LeftOut);
 }
 

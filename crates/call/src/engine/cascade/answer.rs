@@ -54,6 +54,9 @@ impl Cascade {
         let port = self.port();
         let mut messages = vec![Message::System { content: self.prompt() }];
         self.history.messages(&mut messages);
+        if let Some(note) = &self.note {
+            messages.push(Message::System { content: note.clone() });
+        }
         if self.broke_off {
             messages.push(Message::System { content: GO_ON.to_owned() });
         }
@@ -97,6 +100,7 @@ impl Cascade {
                     let Some(turn) = &mut self.turn else { continue };
                     turn.calls.extend(calls);
                     self.broke_off = false;
+                    self.note = None;
                     self.worded(outbox);
                 }
                 Thought::Failed { falters, code, message, .. } => {
@@ -236,6 +240,7 @@ impl Cascade {
     /// Nothing more is wanted of the turn that is under way.
     pub(super) fn stop(&mut self, outbox: &mut Outbox<'_>) {
         self.broke_off = false;
+        self.note = None;
         self.mind.stop(outbox);
         self.voice.cancel(outbox);
         self.turn = None;

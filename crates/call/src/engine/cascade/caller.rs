@@ -93,6 +93,8 @@ impl Cascade {
         // A sound that people make while they listen asks for nothing, unless it is all the answer the agent gets.
         if text.is_empty() || audible && !words::are_real(&text) {
             self.withdraw(outbox);
+            let (item, text, expressions) = (None, Some(String::new()), Vec::new());
+            outbox.event(Event::CallerTurn { item, span_ms: Some(span_ms), text, expressions });
             return self.go_on(outbox);
         }
         let begun = self.turn.as_ref().is_some_and(|turn| turn.early.as_ref() == Some(&text));

@@ -4,7 +4,8 @@
 //! `Connected`. The stream's clock begins anew on each connection, so every connection remembers where in the caller's
 //! audio it began. When one is lost in the middle of a turn, the words so far are kept, the audio that was not yet
 //! understood is sent again, at most two seconds of it: the server takes audio little faster than real time. A socket that
-//! says nothing while audio flows is as good as lost: an update is due each quarter of a second.
+//! says nothing while audio flows is as good as lost: an update is due each quarter of a second. In the middle of the
+//! caller's speech that is noticed after one second, else after two.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -16,10 +17,14 @@ use wire::deepgram::{FRAME_BYTES, error};
 
 use super::line::{Fate, Line};
 use crate::agent::Script;
+use crate::audio::mulaw;
 use crate::engine::Outbox;
 use crate::io::LinkRequest;
 use crate::journal::LinkCause;
-use crate::limits::{CASCADE_BACKLOG_MAX, CASCADE_DEAF_AFTER, CASCADE_REST_OF_TURN_WITHIN, SAMPLES_PER_MS};
+use crate::limits::{
+    CASCADE_BACKLOG_MAX, CASCADE_DEAF_AFTER, CASCADE_DEAF_IN_SPEECH_AFTER, CASCADE_REST_OF_TURN_WITHIN, SAMPLES_PER_MS,
+    SPEECH_ABOVE_DBFS, SPEECH_MIN,
+};
 use crate::playout::samples;
 
 /// What was heard of the caller.
@@ -81,8 +86,9 @@ pub(super) struct Ears {
     base: u64,
     /// How far it has understood.
     understood: u64,
-    /// Bytes sent since it last said something, and when that was.
+    /// Bytes sent since it last said something, how many of them with a voice in them, and when that was.
     sent_since: u64,
+    voiced_since: u64,
     said_at: Option<Instant>,
     /// Words of this turn that an earlier connection heard, and where they began.
     before: Option<(String, u64)>,
@@ -107,6 +113,7 @@ impl Ears {
             base: 0,
             understood: 0,
             sent_since: 0,
+            voiced_since: 0,
             said_at: None,
             before: None,
             rest_by: None,
@@ -160,6 +167,9 @@ impl Ears {
         let sent = self.recent.len() - self.unsent;
         for piece in self.recent.iter().skip(sent) {
             self.sent_since += piece.len() as u64;
+            if mulaw::level_dbfs(piece) > SPEECH_ABOVE_DBFS {
+                self.voiced_since += piece.len() as u64;
+            }
             outbox.binary(port, piece.clone());
         }
         self.unsent = 0;
@@ -168,7 +178,7 @@ impl Ears {
     /// A message came.
     pub(super) fn receive(&mut self, text: &str, outbox: &mut Outbox<'_>, mut each: impl FnMut(Heard)) {
         let Ok(message) = ServerMessage::parse(text) else { return each(Heard::Malformed) };
-        self.sent_since = 0;
+        (self.sent_since, self.voiced_since) = (0, 0);
         self.said_at = Some(outbox.now);
         match message {
             ServerMessage::Connected(connected) => {
@@ -208,6 +218,9 @@ impl Ears {
         self.line.steady();
         let at = |seconds: f64| self.base + position(seconds);
         let (start, end) = (at(info.audio_window_start), at(info.audio_window_end));
+        // The window goes on until the turn was known to be over; the caller was silent before.
+        let spoke_from = info.words.first().and_then(|word| word.start).map_or(start, at);
+        let spoke_to = info.words.last().and_then(|word| word.end).map_or(end, at).min(end);
         self.understood = self.understood.max(end).min(self.given);
         let text = self.with_earlier(info.transcript.trim());
         if !info.transcript.trim().is_empty() {
@@ -227,8 +240,8 @@ impl Ears {
             TurnEvent::TurnResumed => each(Heard::GoesOn),
             TurnEvent::EndOfTurn => {
                 // A new connection may end a turn of noise while the words of the lost one still wait for their rest.
-                let from = self.before.take().map_or(start, |(_, from)| from);
-                self.turn_over(text, (from, end), each);
+                let from = self.before.take().map_or(spoke_from, |(_, from)| from);
+                self.turn_over(text, (from, spoke_to), each);
             }
             TurnEvent::EagerEndOfTurn | TurnEvent::Update | TurnEvent::StartOfTurn | TurnEvent::Other => {}
         }
@@ -253,7 +266,7 @@ impl Ears {
     /// (Deepgram: "Flux: Close stream").
     pub(super) fn lost(&mut self, why: LinkCause, outbox: &mut Outbox<'_>) -> Fate {
         self.connected = false;
-        self.sent_since = 0;
+        (self.sent_since, self.voiced_since) = (0, 0);
         if !self.words.is_empty() {
             let from = self.before.take().map_or(self.base, |(_, from)| from);
             self.before = Some((std::mem::take(&mut self.words), from));
@@ -275,8 +288,10 @@ impl Ears {
 
     /// Whether the socket says nothing although audio flows.
     pub(super) fn is_deaf(&self, now: Instant) -> bool {
-        let silent = self.said_at.is_some_and(|at| now > at + CASCADE_DEAF_AFTER);
-        self.connected && silent && self.sent_since >= samples(CASCADE_DEAF_AFTER) / 2
+        let spoken = self.in_turn() || self.voiced_since >= samples(SPEECH_MIN);
+        let patience = if spoken { CASCADE_DEAF_IN_SPEECH_AFTER } else { CASCADE_DEAF_AFTER };
+        let silent = self.said_at.is_some_and(|at| now > at + patience);
+        self.connected && silent && self.sent_since >= samples(patience) / 2
     }
 
     pub(super) fn next_due(&self) -> Option<Instant> {

@@ -11,6 +11,8 @@ pub enum Heard<'a> {
     Unrecognised,
     /// Nobody has spoken for a long time.
     Silence,
+    /// The line was gone for a moment, and the assistant is asked to go on by itself.
+    LineGone,
 }
 
 /// Who said a part of an earlier conversation.
