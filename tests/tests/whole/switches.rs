@@ -93,7 +93,12 @@ impl Switched {
     /// When neither side could be heard any more: the end of what was being said when this happened, or of what was said
     /// last before it.
     fn silent_from(&self, trouble: Duration) -> Duration {
-        let ear = voiced(&self.phone.heard.timeline(self.phone.started));
+        // What the next engine says may follow without a pause: it is not what was being said.
+        let mut heard = self.phone.heard.timeline(self.phone.started);
+        if self.journal.iter().any(|entry| matches!(entry.kind, Kind::EngineResumed { .. })) {
+            heard.truncate(samples(self.at(|kind| matches!(kind, Kind::EngineResumed { .. }))));
+        }
+        let ear = voiced(&heard);
         let frames = self.phone.sent.iter().filter(|frame| frame.speech && !frame.is_silent());
         let mouth = frames.map(|frame| frame.timestamp..frame.timestamp + Duration::from_millis(20));
         let before = ear.into_iter().chain(mouth).filter(|said| said.start < trouble);
@@ -102,9 +107,9 @@ impl Switched {
 
     /// From the beginning of the silence to the first voice after it.
     fn to_a_voice(&self, from: Duration) -> Duration {
-        let ear = voiced(&self.phone.heard.timeline(self.phone.started));
-        let next = ear.into_iter().find(|said| said.start >= from);
-        next.unwrap_or_else(|| panic!("nothing was heard any more:\n{}", judge::outline(&self.journal))).start - from
+        let heard = self.phone.heard.timeline(self.phone.started);
+        let next = voiced(&heard[samples(from).min(heard.len())..]).into_iter().next();
+        next.unwrap_or_else(|| panic!("nothing was heard any more:\n{}", judge::outline(&self.journal))).start
     }
 
     /// From there to the first word of this sentence, spoken as mu-law.
@@ -174,8 +179,8 @@ async fn evi_cut_in_mid_sentence_without_a_way_back_gives_way_to_openai() {
 async fn openai_at_the_end_of_its_session_gives_way_to_the_cascade() {
     let _machine = crate::alone().await;
     // It takes no other session, so that the end of this one cannot be avoided.
-    // It speaks as it thinks, so that the end comes in the middle of a sentence.
-    let config = OpenAiConfig { session_max: Duration::from_secs(9), speed: 1, ..OpenAiConfig::default() };
+    // It speaks no faster than it is heard, and the end comes in the middle of its answer.
+    let config = OpenAiConfig { session_max: Duration::from_secs(7), speed: 1, ..OpenAiConfig::default() };
     let options = Options {
         evi: None,
         openai: Some((config, Faults::scripted(refused_from_then_on(429)))),
