@@ -297,7 +297,8 @@ class List {
       else before = node.nextSibling
     }
     if (room < 0) this.later?.()
-    if (this.cursor && items.length - to < 100 && items.length > 0 && !this.busy) this.more(signal)
+    // Whoever has not begun to scroll may not want more: the first page stays small.
+    if (this.cursor && items.length - to < (scrollY > 0 ? 100 : 1) && items.length > 0 && !this.busy) this.more(signal)
   }
 
   drawLive() {
