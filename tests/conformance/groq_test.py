@@ -32,8 +32,6 @@ def client(url="GROQ_URL", key="key"):
 def ask(words, url="GROQ_URL", key="key", **more):
     messages = words if isinstance(words, list) else [{"role": "user", "content": words}]
     options = dict(model=MODEL, messages=messages, tools=TOOLS, stream=True, reasoning_effort="low") | more
-    # Of a field without a value the package would send a null, which our reader does not take for "left out".
-    options = {name: value for name, value in options.items() if value is not None}
     return client(url, key).chat.completions.create(**options)
 
 

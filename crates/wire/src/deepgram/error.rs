@@ -74,11 +74,12 @@ pub fn of_handshake(status: u16) -> Verdict {
 }
 
 /// Whether a socket closed with this code is worth dialling again. `None` is a close without a code, which is how this
-/// server ends a stream that the client closed, and also how a connection dies.
+/// server ends a stream that the client closed, and also how a connection dies. A proper end (1000) that nobody asked for
+/// says nothing against another stream.
 #[must_use]
 pub fn is_worth_redialling(close_code: Option<u16>) -> bool {
     // 1008 `DATA-0000`: the audio cannot be decoded, and will not be the next time.
-    !matches!(close_code, Some(1000 | 1002 | 1003 | 1007..=1010))
+    !matches!(close_code, Some(1002 | 1003 | 1007..=1010))
 }
 
 #[cfg(test)]
@@ -104,7 +105,7 @@ mod tests {
     #[test]
     fn audio_that_cannot_be_decoded_is_not_sent_again() {
         assert!(!is_worth_redialling(Some(1008)));
-        assert!(is_worth_redialling(Some(1011)));
+        assert!(is_worth_redialling(Some(1000)) && is_worth_redialling(Some(1011)));
         assert!(is_worth_redialling(None));
     }
 }

@@ -107,18 +107,49 @@ fn what_the_vendor_refuses_is_refused_by_name() {
         ("/reasoning_format", json!("hidden"), "reasoning_format"),
         ("/logprobs", json!(true), "logprobs"),
         ("/colour", json!("blue"), "colour"),
-        ("/stream", json!(null), "stream"),
+        ("/model", json!(null), ""),
         ("/tool_choice", json!({"type": "function", "function": {"name": "other"}}), "tool_choice.function.name"),
     ] {
         let found = refused(pointer, value);
-        if pointer != "/stream" {
-            assert_eq!(found.as_deref(), Some(param), "{pointer}");
-        }
+        assert_eq!(found.as_deref().unwrap_or_default(), param, "{pointer}");
     }
     good["tools"][0]["function"]["name"] = json!("has a space");
     let error = ChatRequest::parse(good.to_string().as_bytes()).unwrap_err();
     assert_eq!(error.param.as_deref(), Some("tools[0].function.name"));
     assert!(ChatRequest::parse(b"nonsense").is_err() && ChatRequest::parse(b"[]").is_err());
+}
+
+#[test]
+fn a_setting_without_a_value_is_one_left_out_and_one_sequence_is_a_list_of_one() {
+    let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stop": "END"});
+    for name in [
+        "stream",
+        "temperature",
+        "top_p",
+        "max_completion_tokens",
+        "seed",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "reasoning_effort",
+        "include_reasoning",
+        "reasoning_format",
+        "service_tier",
+        "user",
+        "metadata",
+        "logit_bias",
+    ] {
+        body[name] = json!(null);
+    }
+    let plain = ChatRequest {
+        model: "m".into(),
+        messages: vec![Message::user("Hi")],
+        stop: vec!["END".into()],
+        ..ChatRequest::default()
+    };
+    assert_eq!(ChatRequest::parse(body.to_string().as_bytes()), Ok(plain));
+    body["colour"] = json!(null);
+    assert_eq!(ChatRequest::parse(body.to_string().as_bytes()).unwrap_err().param.as_deref(), Some("colour"));
 }
 
 #[test]
