@@ -234,8 +234,15 @@ impl Cascade {
         if under_way.is_some_and(|turn| sentences.iter().any(|cut| turn.sentences.contains(&cut.id))) {
             self.stop(outbox);
         }
+        let mut news = false;
         for sentence in sentences {
-            self.history.cut(&sentence.id, &sentence.heard_text);
+            news |= self.history.cut(&sentence.id, &sentence.heard_text);
+        }
+        // An answer that was begun early was told more than was heard: it is begun again.
+        if let Some(words) = self.turn.as_ref().and_then(|turn| turn.early.clone()).filter(|_| news) {
+            self.withdraw(outbox);
+            self.early_count = self.early_count.saturating_sub(1);
+            self.maybe_over(words, outbox);
         }
     }
 

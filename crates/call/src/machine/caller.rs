@@ -28,6 +28,8 @@ pub(super) struct Caller {
     heard_again: bool,
     /// Keys that were pressed and not told yet.
     keys: String,
+    /// Keys that an engine was told, which has not said anything since.
+    told_keys: String,
     /// When the engine last told of a turn of the caller.
     noticed_at: Instant,
     /// Whether the caller has spoken since the engine was seated.
@@ -57,6 +59,7 @@ impl Caller {
             ask_again: None,
             heard_again: false,
             keys: String::new(),
+            told_keys: String::new(),
             noticed_at: now,
             spoke: false,
             ended_ms: None,
@@ -92,6 +95,7 @@ impl Caller {
     /// The agent says something.
     pub(super) fn answers_aloud(&mut self) {
         self.answered_aloud = true;
+        self.told_keys.clear();
     }
 
     /// Whether the caller has spoken since the engine was seated.
@@ -130,6 +134,16 @@ impl Caller {
 
     pub(super) fn need_not_be_asked(&mut self) {
         self.ask_again = None;
+    }
+
+    pub(super) fn keys_told(&mut self, keys: String) {
+        self.told_keys = keys;
+    }
+
+    /// The engine that was told is gone: what it did not answer is told again.
+    pub(super) fn keys_again(&mut self) {
+        let told = std::mem::take(&mut self.told_keys);
+        self.keys.insert_str(0, &told);
     }
 
     pub(super) fn keys(&mut self) -> &mut String {

@@ -32,6 +32,7 @@ impl Call {
         }
         let keys = std::mem::take(self.caller.keys());
         self.with_engine(|engine, outbox| engine.key(&keys, outbox));
+        self.caller.keys_told(keys);
         self.expect_reply(now);
     }
 }

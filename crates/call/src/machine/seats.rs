@@ -191,6 +191,7 @@ impl Call {
             self.journal(now, Kind::EngineResumed { engine, gap_ms, covered_by });
         }
         self.hear_kept(now);
+        self.caller.keys_again();
         self.keys_over(now);
         self.say_what_waits(now);
         let first_of_later_epoch = self.epoch > 1 && outage.is_none();

@@ -355,3 +355,50 @@ fn a_message_that_cannot_be_read_ends_nothing() {
     rig.run_quiet(1_500);
     assert_eq!(rig.turns().last().unwrap().heard_text, "We have Tuesday at ten.");
 }
+
+#[test]
+fn an_answer_that_broke_off_behind_its_last_word_is_over_when_nothing_is_left_of_it() {
+    let mut rig = greeted();
+    PEER.hears(&mut rig, "What are your opening hours?");
+    groq(&mut rig, &chunk(&json!({"role":"assistant","content":"We are open from nine to five. That is"}), None));
+    let asked = link(&rig, is_groq);
+    rig.input(Input::Link(asked, LinkEvent::Lost(None)));
+    rig.run_quiet(300);
+    let again = link(&rig, is_groq);
+    assert_ne!(asked, again, "it is asked to go on");
+    rig.input(Input::Link(again, LinkEvent::Opened));
+    groq(&mut rig, &chunk(&json!({}), Some("stop")));
+    rig.run_quiet(1_000);
+    assert_eq!(requests(&rig).len(), 2, "nothing is left to be said, and nobody is asked for it again");
+    assert!(!trouble(&rig, |kind| matches!(kind, Kind::EngineLost { .. })));
+}
+
+#[test]
+fn a_context_to_which_nothing_was_added_for_long_is_ended_before_the_vendor_does() {
+    let mut rig = greeted();
+    PEER.hears(&mut rig, "What are your opening hours?");
+    groq(&mut rig, &chunk(&json!({"role":"assistant","content":"We are open from nine to five. That is"}), None));
+    let (context, _) = texts_to_speak(&rig).pop().expect("a whole sentence is spoken at once");
+    speak(&mut rig, "We are open from nine to five.", 1_000, false);
+    rig.forget();
+    rig.run_quiet(900);
+    let ended = rig.did.iter().any(|(_, did)| match did {
+        Did::Send(_, text) => text.contains(&context) && text.contains("\"continue\":false"),
+        _ => false,
+    });
+    assert!(ended, "the vendor ends it after a second, and refuses what comes then");
+}
+
+#[test]
+fn keys_that_an_engine_did_not_answer_are_told_to_the_next() {
+    let mut rig = greeted_with(&[EngineKind::OpenAi]);
+    rig.input(Input::Phone(call::PhoneEvent::Dtmf { digit: "4" }));
+    rig.run_quiet(1_600);
+    assert_eq!(requests(&rig).len(), 1);
+    let asked = link(&rig, is_groq);
+    rig.input(Input::Link(asked, LinkEvent::Rejected { status: 401, retry_after: None, body: b"{}" }));
+    Peer(EngineKind::OpenAi).becomes_ready(&mut rig);
+    rig.run_quiet(100);
+    let told = rig.did.iter().any(|(_, did)| matches!(did, Did::Send(_, text) if text.contains("these keys: 4")));
+    assert!(told, "the caller waits for an answer");
+}

@@ -82,16 +82,19 @@ impl History {
         }
     }
 
-    /// Of this sentence only so much was heard, or spoken.
-    pub(super) fn cut(&mut self, sentence: &str, heard: &str) {
+    /// Of this sentence only so much was heard, or spoken. Whether that is news.
+    pub(super) fn cut(&mut self, sentence: &str, heard: &str) -> bool {
+        let mut news = false;
         for entry in &mut self.entries {
             if let What::Agent { sentence: known, text } = &mut entry.what
                 && known == sentence
             {
+                news |= text.trim() != heard.trim();
                 heard.trim().clone_into(text);
             }
         }
         self.entries.retain(|entry| !matches!(&entry.what, What::Agent { text, .. } if text.is_empty()));
+        news
     }
 
     pub(super) fn calls(&mut self, calls: Vec<ToolCall>, early: bool) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use wire::Verdict;
 use wire::groq::error::{ApiError, ErrorCode};
 use wire::groq::reply::Reply;
-use wire::groq::request::{ChatRequest, ToolCall, ToolChoice, ToolChoiceMode};
+use wire::groq::request::{ChatRequest, Message, ToolCall, ToolChoice, ToolChoiceMode};
 use wire::groq::sse::SseReader;
 use wire::groq::stream::StreamEvent;
 
@@ -72,6 +72,8 @@ struct Asked {
     reply: Reply,
     /// When the next of it must have come.
     by: Instant,
+    /// Whether it goes on with an answer that broke off, of which nothing may be left.
+    goes_on: bool,
 }
 
 impl Mind {
@@ -94,7 +96,9 @@ impl Mind {
         }
         outbox.open(port, LinkRequest::Groq(request.to_json()));
         let by = outbox.now + GROQ_FIRST_WORD_WITHIN;
-        self.asked = Some(Asked { port, reader: SseReader::default(), reply: Reply::default(), by });
+        // What stands last is then our own word, behind the agent's; else it is the caller's or a tool's.
+        let goes_on = request.messages.len() > 1 && matches!(request.messages.last(), Some(Message::System { .. }));
+        self.asked = Some(Asked { port, reader: SseReader::default(), reply: Reply::default(), by, goes_on });
     }
 
     /// Nobody wants the answer any more.
@@ -157,14 +161,14 @@ impl Mind {
     }
 
     fn over(&mut self, outbox: &mut Outbox<'_>, mut each: impl FnMut(Thought)) {
-        let Some(Asked { port, reply, .. }) = self.asked.take() else { return };
+        let Some(Asked { port, reply, goes_on, .. }) = self.asked.take() else { return };
         // The connection is left to come to its own end: the next request can then use it.
         if self.draining.len() == GROQ_DRAINING_MAX {
             outbox.close(self.draining.remove(0));
         }
         self.draining.push(port);
         let calls = reply.tool_calls();
-        if calls.is_empty() && reply.content.trim().is_empty() {
+        if calls.is_empty() && reply.content.trim().is_empty() && !goes_on {
             let error = ApiError { message: "the model said nothing".to_owned(), ..ApiError::default() };
             return self.failed(&error, 0, None, outbox, each);
         }

@@ -17,7 +17,7 @@ use crate::agent::Script;
 use crate::engine::Outbox;
 use crate::io::LinkRequest;
 use crate::journal::LinkCause;
-use crate::limits::{CARTESIA_CONTEXT_IDLE_MAX, CARTESIA_IDLE_MAX, CASCADE_VOICE_FAILURES_MAX, SAMPLES_PER_MS};
+use crate::limits::{CARTESIA_IDLE_MAX, CASCADE_VOICE_FAILURES_MAX, SAMPLES_PER_MS};
 use crate::turn::WordEnd;
 use context::Context;
 
@@ -159,6 +159,7 @@ impl Voice {
             return;
         }
         self.again_at = None;
+        self.end_if_stale(outbox, &mut each);
         let text = std::mem::take(&mut self.waiting);
         let silent = text.trim().is_empty();
         match &mut self.context {
@@ -193,15 +194,7 @@ impl Voice {
             // It was closed: what came since waits until it is done.
             Some(context) if context.closed => self.waiting = text,
             Some(context) => {
-                let stale = context.audio > 0 && outbox.now > context.moved_at + CARTESIA_CONTEXT_IDLE_MAX;
-                if stale && !silent {
-                    // It may be gone at any moment: what follows gets one of its own.
-                    context.closed = true;
-                    context.moved_at = outbox.now;
-                    self.waiting = text;
-                    outbox.text(port, written(self.form.last(&context.id, "")));
-                    each(Spoken::WordsEnd { id: context.id.clone() });
-                } else if self.complete {
+                if self.complete {
                     context.closed = true;
                     context.moved_at = outbox.now;
                     context.text.push_str(&text);
@@ -211,6 +204,7 @@ impl Voice {
                     }
                     each(Spoken::WordsEnd { id: context.id.clone() });
                 } else if !silent {
+                    context.moved_at = outbox.now;
                     context.text.push_str(&text);
                     outbox.text(port, written(self.form.more(&context.id, &text)));
                     each(Spoken::Words { id: context.id.clone(), text });
@@ -344,10 +338,12 @@ impl Voice {
     pub(super) fn next_due(&self) -> Option<Instant> {
         let idle = self.used_at.filter(|_| !self.is_busy() && self.line.open_port().is_some());
         let stall = self.context.as_ref().and_then(Context::due);
-        [self.line.next_due(), idle.map(|at| at + CARTESIA_IDLE_MAX), stall, self.again_at].into_iter().flatten().min()
+        let stale = self.context.as_ref().and_then(Context::goes_stale).filter(|_| self.line.open_port().is_some());
+        let idle = idle.map(|at| at + CARTESIA_IDLE_MAX);
+        [self.line.next_due(), idle, stall, stale, self.again_at].into_iter().flatten().min()
     }
 
-    /// Says again what waits, and gives a context up that has fallen silent.
+    /// Says again what waits, ends a context to which nothing was added for long, and gives one up that has fallen silent.
     pub(super) fn wake(&mut self, outbox: &mut Outbox<'_>, mut each: impl FnMut(Spoken)) {
         let silent = self.context.as_ref().and_then(Context::due).is_some_and(|due| due <= outbox.now);
         if silent {
@@ -357,10 +353,24 @@ impl Voice {
             self.broke_off(&mut each);
             self.failed(LinkCause::Stalled, outbox, &mut each);
         }
+        self.end_if_stale(outbox, &mut each);
         if self.again_at.is_some_and(|at| at <= outbox.now) {
             self.again_at = None;
             self.hand_over(outbox, each);
         }
+    }
+}
+
+impl Voice {
+    /// Words that come late get a context of their own: the vendor ends this one at any moment, and would refuse them.
+    fn end_if_stale(&mut self, outbox: &mut Outbox<'_>, each: &mut impl FnMut(Spoken)) {
+        let Some(port) = self.line.open_port() else { return };
+        let stale = |context: &&mut Context| context.goes_stale().is_some_and(|at| at <= outbox.now);
+        let Some(context) = self.context.as_mut().filter(stale) else { return };
+        context.closed = true;
+        context.moved_at = outbox.now;
+        outbox.text(port, written(self.form.last(&context.id, "")));
+        each(Spoken::WordsEnd { id: context.id.clone() });
     }
 }
 

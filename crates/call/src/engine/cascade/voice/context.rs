@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use wire::cartesia::server::WordTimes;
 
-use crate::limits::{CASCADE_VOICE_WITHIN, WORDS_MAX};
+use crate::limits::{CARTESIA_CONTEXT_IDLE_MAX, CASCADE_VOICE_WITHIN, WORDS_MAX};
 use crate::playout::samples;
 use crate::turn::WordEnd;
 use crate::words;
@@ -41,6 +41,11 @@ impl Context {
             return Some(self.begun_at + CASCADE_VOICE_WITHIN);
         }
         self.closed.then(|| self.moved_at + CASCADE_VOICE_WITHIN)
+    }
+
+    /// When nothing more may be added to it: the vendor is about to end it.
+    pub(super) fn goes_stale(&self) -> Option<Instant> {
+        (!self.closed && self.audio > 0).then(|| self.moved_at + CARTESIA_CONTEXT_IDLE_MAX)
     }
 
     /// Finds words in the text, in their order. One that is written otherwise than it is spoken is passed over.
