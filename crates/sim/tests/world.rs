@@ -12,7 +12,7 @@ use sim::evi::{Evi, EviConfig};
 use sim::openai::{OpenAi, OpenAiConfig};
 use sim::phone::{CallerScript, DelaySettings, PhoneConfig};
 use sim::speech::utterance;
-use sim::world::{NodeEvent, World, WorldConfig, check};
+use sim::world::{Cascade, NodeEvent, Rough, World, WorldConfig, check};
 
 fn receptionist() -> Agent {
     Agent::parse("receptionist", include_str!("../../../agents/receptionist.toml")).unwrap()
@@ -71,10 +71,12 @@ fn config(engines: &[EngineKind], caller: CallerScript) -> WorldConfig {
         caller,
         evi: Evi::new(EviConfig::default(), Faults::none(), 1),
         openai: OpenAi::new(OpenAiConfig::default(), Faults::none(), 1),
+        cascade: Cascade::well(1),
         phone_ways: ways(25),
         engine_ways: ways(15),
         ringing: Duration::from_millis(600),
         node: Vec::new(),
+        rough: Rough::default(),
         bug: None,
         at_most: Duration::from_secs(120),
         seed: 1,
@@ -114,6 +116,21 @@ fn a_booking_with_openai() {
             .iter()
             .any(|entry| matches!(&entry.kind, Kind::ToolCalled { name, .. } if name == "record_booking"))
     );
+}
+
+#[test]
+fn a_booking_with_the_cascade() {
+    let world = run(config(&[EngineKind::Cascade], booking()));
+    println!("{}", world.timeline());
+    let mistakes = check::mistakes(&world);
+    assert!(mistakes.is_empty(), "{mistakes:#?}");
+    assert!(
+        world
+            .journal
+            .iter()
+            .any(|entry| matches!(&entry.kind, Kind::ToolCalled { name, .. } if name == "record_booking"))
+    );
+    assert!(matches!(world.ended_with, Some(NextStep::HangUp { .. })), "{:?}", world.ended_with);
 }
 
 // --- timelines, kept and reviewed like prose -----------------------------------------------------------------------

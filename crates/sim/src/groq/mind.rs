@@ -28,6 +28,15 @@ pub(crate) fn reply(request: &ChatRequest, language: &str) -> Reply {
 fn answer(mut assistant: Assistant, messages: &[Message]) -> Reply {
     // Whether nothing was said to the assistant yet, so that a greeting is what it is asked for.
     let (mut greets, mut pending) = (true, Reply::default());
+    // Our last sentence broke off, and we are asked to go on with it.
+    let (messages, broken_off) = match messages {
+        [earlier @ .., Message::Assistant { content: Some(said), tool_calls }, Message::System { .. }]
+            if tool_calls.is_empty() =>
+        {
+            (earlier, Some(said.as_str()))
+        }
+        messages => (messages, None),
+    };
     for message in messages {
         match message {
             Message::System { content } if is_note(content) && pending == Reply::default() => {
@@ -60,7 +69,22 @@ fn answer(mut assistant: Assistant, messages: &[Message]) -> Reply {
             }
         }
     }
-    if greets { assistant.greet() } else { pending }
+    let reply = if greets { assistant.greet() } else { pending };
+    match broken_off {
+        Some(said) => Reply { sentences: unsaid(&reply.sentences, said), ..reply },
+        None => reply,
+    }
+}
+
+/// What is left of these sentences when this much of them was said.
+fn unsaid(sentences: &[&'static str], said: &str) -> Vec<&'static str> {
+    let mut said = said.chars().filter(|letter| !letter.is_whitespace()).peekable();
+    let rest = sentences.iter().map(|sentence| {
+        let next =
+            sentence.char_indices().find(|(_, letter)| !letter.is_whitespace() && said.next_if_eq(letter).is_none());
+        next.map_or("", |(at, _)| &sentence[at..])
+    });
+    rest.filter(|rest| !rest.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -94,6 +118,18 @@ mod tests {
         messages.push(Message::tool("call_1", "{\"booked\":true}"));
         let (done, failed) = (ask(messages, &["record_booking"]), ask(failed, &["record_booking"]));
         assert!(done.tool.is_none() && !done.sentences.is_empty() && done != failed);
+    }
+
+    #[test]
+    fn an_answer_that_broke_off_is_gone_on_with_from_where_it_was() {
+        let asked = vec![Message::system("You work for a dentist."), Message::user("I'd like to book an appointment.")];
+        let whole = ask(asked.clone(), &[]).text();
+        for (said, rest) in [("I have Tuesday at", "ten, or Thursday at three."), (whole.as_str(), "")] {
+            let mut messages = asked.clone();
+            messages.extend([Message::assistant(said), Message::system("Go on.")]);
+            assert!(ask(messages.clone(), &[]).text().starts_with(rest), "{said}");
+            assert_eq!(ask(messages, &[]).text().is_empty(), rest.is_empty(), "{said}");
+        }
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a check looks at the few kinds it is about")]
 
+mod cascade;
+mod twice;
+
 use std::time::{Duration, Instant};
 
 use call::audio::mulaw;
@@ -14,6 +17,9 @@ use crate::speech::alignment;
 /// How far the record of what was heard may be from the ear, per interruption and turn: the tail that Twilio plays after
 /// a `clear`, the ways' jitter, and the last frame's filling.
 const HEARD_WITHIN: Duration = Duration::from_millis(90);
+
+/// How much is not known of a turn whose mark was lost: the pace of the marks.
+const MARK_LOST: Duration = Duration::from_millis(500);
 
 /// The longest silence that the caller may meet when it is the agent's turn: the filler comes after 4 s.
 const SILENCE_MAX: Duration = Duration::from_millis(5_600);
@@ -32,6 +38,8 @@ pub fn mistakes(world: &World) -> Vec<String> {
     sessions(world, &mut mistakes);
     endings(world, &mut mistakes);
     words(world, &mut mistakes);
+    twice::mistakes(world, &mut mistakes);
+    cascade::mistakes(world, &mut mistakes);
     mistakes
 }
 
@@ -73,8 +81,11 @@ fn heard_is_true(world: &World, mistakes: &mut Vec<String>) {
         // Without a mark the call does not know how long the hang-up was on its way.
         let unknown_way = matches!(stream.phone.ended(), Some(PhoneEnd::Stopped(_)))
             && stream.phone.heard().marks().iter().all(|mark| mark.returned.is_none());
-        let allowed =
-            HEARD_WITHIN * u32::from(unknown_way) + HEARD_WITHIN * (cuts + 1) + Duration::from_millis(25) * turns;
+        let allowed = HEARD_WITHIN * u32::from(unknown_way)
+            + HEARD_WITHIN * (cuts + 1)
+            + Duration::from_millis(25) * turns
+            // Without its mark, nobody knows more of a turn than that its time has come.
+            + MARK_LOST * world.faults.get("mark lost").map_or(0, |_| cuts + 1);
         if ear.abs_diff(said) > allowed {
             mistakes.push(format!(
                 "epoch {epoch}: the journal says {said:?} were heard, the ear heard {ear:?} (within {allowed:?})"
@@ -160,6 +171,10 @@ fn caller_is_heard(world: &World, mistakes: &mut Vec<String>) {
         world.evi.records().collect::<Vec<_>>().as_slice(),
         world.openai.records().collect::<Vec<_>>().as_slice(),
     ) {
+        ([], []) => match world.cascade.deepgram.records().collect::<Vec<_>>().as_slice() {
+            [(_, deepgram)] => deepgram.audio.clone(),
+            _ => return,
+        },
         ([(_, evi)], []) => evi
             .audio
             .chunks_exact(2)
@@ -201,7 +216,10 @@ fn sessions(world: &World, mistakes: &mut Vec<String>) {
                 .journal
                 .iter()
                 .any(|entry| matches!(&entry.kind, Kind::EngineError { code, .. } if code == "resume_refused"));
-            if group.is_some() && !record.resumed && !refused {
+            // What another engine said in between is not in the vendor's chat.
+            let another = world.openai.records().any(|(_, record)| record.audio_bytes > 0)
+                || world.cascade.deepgram.records().any(|(_, record)| record.audio_bytes > 0);
+            if group.is_some() && !record.resumed && !refused && !another {
                 mistakes.push(format!("chat {} does not resume the one before", record.chat_id));
             }
             group = Some(record.chat_group_id.clone());
@@ -211,8 +229,8 @@ fn sessions(world: &World, mistakes: &mut Vec<String>) {
         }
     }
     for (_, record) in world.openai.records() {
-        // Both are races that the vendor documents as harmless.
-        let harmless = ["response_cancel_not_active", "conversation_already_has_active_response"];
+        // Two are races that the vendor documents as harmless; the third is how it tells of a session's limit.
+        let harmless = ["response_cancel_not_active", "conversation_already_has_active_response", "session_expired"];
         for code in record.errors.iter().filter(|code| !harmless.contains(&code.as_str())) {
             mistakes.push(format!("OpenAI refused a message of ours with {code}"));
         }
@@ -306,6 +324,8 @@ fn words(world: &World, mistakes: &mut Vec<String>) {
                 .journal
                 .iter()
                 .any(|entry| matches!(entry.kind, Kind::EngineLost { .. } | Kind::Interrupted { .. }))
+            // Who was asked for patience by a bundled line may have spoken before the disclosure could begin.
+            && !world.journal.iter().any(|entry| matches!(entry.kind, Kind::LinePlayed { .. }))
         {
             mistakes.push("the agent spoke before the disclosure was heard".to_owned());
         }
@@ -329,11 +349,15 @@ fn words(world: &World, mistakes: &mut Vec<String>) {
         .records()
         .flat_map(|(_, record)| &record.heard)
         .chain(world.openai.records().flat_map(|(_, record)| &record.heard))
+        .chain(world.cascade.deepgram.records().flat_map(|(_, record)| &record.heard))
         .collect();
+    // What two streams heard of one turn is one text that neither of them heard.
+    let pieced = world.cascade.deepgram.records().count() > 1;
     for entry in &world.journal {
         if let Kind::Turn(turn) = &entry.kind
             && turn.speaker == Speaker::Caller
             && !turn.text.is_empty()
+            && !pieced
             && !understood.contains(&&turn.text)
         {
             mistakes.push(format!("the transcript has {:?}, which no engine heard", turn.text));

@@ -4,17 +4,20 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "most themes ask nothing of most parts of a world")]
 
+mod cascade;
+
 use std::time::Duration;
 
 use call::agent::{Agent, EngineKind};
 use call::{CallId, Setup};
 
-use super::{NodeEvent, Order, WorldConfig};
+use super::{Cascade, NodeEvent, Order, Rough, WorldConfig};
 use crate::evi::fault::{Fault, Faults, HandshakeFault, Mishap, Moment, Odds, Scripted};
 use crate::evi::{Evi, EviConfig};
 use crate::openai::{OpenAi, OpenAiConfig};
 use crate::phone::{Act, Bunching, CallerScript, Cue, DelaySettings, Line, Pacing, PhoneConfig, RandomStalls};
 use crate::speech::utterance;
+pub use cascade::CascadeTheme;
 
 /// What a world is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,13 +68,19 @@ pub enum Theme {
     NeverCame,
     /// The caller interrupts, and audio of the interrupted sentence comes late.
     LateAudio,
+    /// The vendor ends the session at a limit that it does not announce.
+    SessionEnds,
+    /// The node dies while the store lags behind.
+    StoreSlow,
+    /// Marks do not come back.
+    MarksLost,
     /// Everything at once, by chance.
     Chance,
 }
 
 impl Theme {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
         Self::Plain,
         Self::Refused,
         Self::Dropped,
@@ -96,6 +105,9 @@ impl Theme {
         Self::NeverCame,
         Self::LateAudio,
         Self::LateAudio,
+        Self::SessionEnds,
+        Self::StoreSlow,
+        Self::MarksLost,
         Self::Chance,
     ];
 
@@ -132,7 +144,7 @@ impl WorldConfig {
         let theme = Theme::of(seed);
         let mut rng = fastrand::Rng::with_seed(seed);
         let (agent, dialogue) = DIALOGUES[rng.usize(0..DIALOGUES.len())];
-        let engines = engines(theme, &mut rng);
+        let engines = engines(theme, seed);
         let (evi_faults, openai_faults) = faults(theme, engines[0], &mut rng);
         let mut setup = setup(agent, &engines);
         if theme == Theme::Limit {
@@ -143,12 +155,18 @@ impl WorldConfig {
             // Interruptions are reported only while a turn is still being sent.
             (evi.speed, evi.chunks_per_sentence, evi.min_interruption) = (1, 4, Duration::from_millis(300));
         }
+        let mut openai = OpenAiConfig::by_seed(rng.u64(..));
+        if theme == Theme::SessionEnds {
+            let limit = Duration::from_millis(rng.u64(8_000..20_000));
+            (evi.max_duration, openai.session_max) = (Some(limit), limit);
+        }
         Self {
             setup,
             phone: phone(theme, &mut rng),
             caller: caller(theme, dialogue, &mut rng),
             evi: Evi::new(evi, evi_faults, rng.u64(..)),
-            openai: OpenAi::new(OpenAiConfig::by_seed(rng.u64(..)), openai_faults, rng.u64(..)),
+            openai: OpenAi::new(openai, openai_faults, rng.u64(..)),
+            cascade: Cascade::well(seed),
             phone_ways: ways(rng.u64(10..60), rng.u64(0..15)),
             engine_ways: ways(rng.u64(5..60), rng.u64(0..10)),
             ringing: if theme == Theme::NeverCame {
@@ -157,6 +175,7 @@ impl WorldConfig {
                 Duration::from_millis(rng.u64(50..1_500))
             },
             node: node(theme, &mut rng),
+            rough: rough(theme),
             bug: None,
             at_most: Duration::from_secs(110),
             seed: rng.u64(..),
@@ -164,9 +183,37 @@ impl WorldConfig {
     }
 }
 
-fn engines(theme: Theme, rng: &mut fastrand::Rng) -> Vec<EngineKind> {
-    let order =
-        if rng.bool() { [EngineKind::Hume, EngineKind::OpenAi] } else { [EngineKind::OpenAi, EngineKind::Hume] };
+/// One good call with this engine: a caller who books and hangs up after the goodbye. The same words with each.
+#[must_use]
+pub fn plain(engine: EngineKind) -> WorldConfig {
+    let say = |id: &str| utterance(id).map(|utterance| utterance.mulaw()).unwrap_or_default();
+    let caller = DIALOGUES[0].1.iter().fold(CallerScript::new(), |script, line| script.answers(say(line)));
+    let mut rng = fastrand::Rng::with_seed(1);
+    WorldConfig {
+        setup: setup(0, &[engine]),
+        phone: phone(Theme::Plain, &mut rng),
+        caller: caller.hangs_up_after_goodbye(),
+        evi: Evi::new(EviConfig::default(), Faults::none(), 1),
+        openai: OpenAi::new(OpenAiConfig::default(), Faults::none(), 1),
+        cascade: Cascade::well(1),
+        phone_ways: ways(25, 5),
+        engine_ways: ways(15, 5),
+        ringing: Duration::from_millis(600),
+        node: Vec::new(),
+        rough: Rough::default(),
+        bug: None,
+        at_most: Duration::from_secs(110),
+        seed: 1,
+    }
+}
+
+/// Each engine is first in every other round of the themes.
+fn engines(theme: Theme, seed: u64) -> Vec<EngineKind> {
+    let order = if (seed / Theme::ALL.len() as u64).is_multiple_of(2) {
+        [EngineKind::Hume, EngineKind::OpenAi]
+    } else {
+        [EngineKind::OpenAi, EngineKind::Hume]
+    };
     match theme {
         Theme::Plain | Theme::HangsUp | Theme::OperatorSays | Theme::LongOutage => vec![order[0]],
         Theme::ResumeRefused | Theme::LateAudio => vec![EngineKind::Hume],
@@ -309,7 +356,7 @@ fn caller(theme: Theme, dialogue: &[&str], rng: &mut fastrand::Rng) -> CallerScr
 fn node(theme: Theme, rng: &mut fastrand::Rng) -> Vec<(Duration, NodeEvent)> {
     let at = Duration::from_millis(rng.u64(2_500..11_000));
     match theme {
-        Theme::NodeKilled => vec![(at, NodeEvent::Dies)],
+        Theme::NodeKilled | Theme::StoreSlow => vec![(at, NodeEvent::Dies)],
         Theme::NodeDrained => vec![(at, NodeEvent::Drains(Duration::from_millis(rng.u64(2_000..20_000))))],
         Theme::PhoneLost => vec![(at, NodeEvent::PhoneBreaks)],
         Theme::OperatorHangsUp => vec![(at, NodeEvent::Commanded(Order::HangUp))],
@@ -317,6 +364,14 @@ fn node(theme: Theme, rng: &mut fastrand::Rng) -> Vec<(Duration, NodeEvent)> {
         Theme::OperatorSays => vec![(at, NodeEvent::Commanded(Order::Say))],
         Theme::Chance if rng.u8(0..3) == 0 => vec![(at, NodeEvent::Dies)],
         _ => Vec::new(),
+    }
+}
+
+fn rough(theme: Theme) -> Rough {
+    match theme {
+        Theme::StoreSlow => Rough { store_lag: Duration::from_secs(2), ..Rough::default() },
+        Theme::MarksLost => Rough { marks_lost: 0.2, ..Rough::default() },
+        _ => Rough::default(),
     }
 }
 

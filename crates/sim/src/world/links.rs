@@ -1,14 +1,16 @@
-//! The links of the call to the simulated engines: handshakes, frames and closes over delayed lines.
+//! The links of the call to the simulated engines: handshakes, frames, answers and closes over delayed lines.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use call::agent::EngineKind;
 use call::journal::LinkCause;
 use call::{LinkEvent, LinkId, LinkRequest};
 
-use crate::evi::{Evi, Frame, Out, Refused, SessionId};
-use crate::openai::OpenAi;
+use super::vendors::{Vendor, Vendors};
+use crate::evi::{Frame, Out, SessionId};
+use crate::line::server::Refusal;
 use crate::phone::{DelayLine, DelaySettings};
 
 /// What arrives at the node.
@@ -16,8 +18,11 @@ use crate::phone::{DelayLine, DelaySettings};
 pub(super) enum Arrived {
     Opened,
     Refused(LinkCause),
+    Rejected { status: u16, retry_after: Option<Duration>, body: String },
     Text(String),
     Binary,
+    Body(String),
+    Ended,
     Lost(Option<u16>),
 }
 
@@ -26,8 +31,13 @@ impl Arrived {
         match self {
             Self::Opened => LinkEvent::Opened,
             Self::Refused(why) => LinkEvent::Refused(why.clone()),
+            Self::Rejected { status, retry_after, body } => {
+                LinkEvent::Rejected { status: *status, retry_after: *retry_after, body: body.as_bytes() }
+            }
             Self::Text(text) => LinkEvent::Text(text),
             Self::Binary => LinkEvent::Binary,
+            Self::Body(text) => LinkEvent::Body(text.as_bytes()),
+            Self::Ended => LinkEvent::Ended,
             Self::Lost(code) => LinkEvent::Lost(*code),
         }
     }
@@ -35,12 +45,12 @@ impl Arrived {
 
 enum Up {
     Handshake(LinkRequest),
-    Text(String),
+    Frame(Frame),
     Close,
 }
 
 struct Link {
-    kind: EngineKind,
+    vendor: Vendor,
     up: DelayLine<Up>,
     down: DelayLine<Arrived>,
     session: Option<SessionId>,
@@ -63,20 +73,24 @@ impl Links {
     }
 
     pub(super) fn open(&mut self, now: Instant, link: LinkId, request: LinkRequest) {
-        let kind = match request {
-            LinkRequest::Hume(_) => EngineKind::Hume,
-            LinkRequest::OpenAi => EngineKind::OpenAi,
-            LinkRequest::Deepgram(_) | LinkRequest::Groq(_) | LinkRequest::Cartesia => EngineKind::Cascade,
-        };
+        let vendor = Vendor::of(&request);
         let mut up = DelayLine::new(self.ways.0.clone(), self.rng.u64(..));
         up.push(now, Up::Handshake(request));
         let down = DelayLine::new(self.ways.1.clone(), self.rng.u64(..));
-        self.links.insert(link, Link { kind, up, down, session: None, opens_at: None, gone: false, closed: false });
+        self.links.insert(link, Link { vendor, up, down, session: None, opens_at: None, gone: false, closed: false });
     }
 
     pub(super) fn send(&mut self, now: Instant, link: LinkId, text: String) {
+        self.send_frame(now, link, Frame::Text(text));
+    }
+
+    pub(super) fn send_binary(&mut self, now: Instant, link: LinkId, bytes: Bytes) {
+        self.send_frame(now, link, Frame::Binary(bytes.into()));
+    }
+
+    fn send_frame(&mut self, now: Instant, link: LinkId, frame: Frame) {
         if let Some(link) = self.links.get_mut(&link).filter(|link| !link.closed) {
-            link.up.push(now, Up::Text(text));
+            link.up.push(now, Up::Frame(frame));
         }
     }
 
@@ -89,18 +103,14 @@ impl Links {
 
     /// Whose link this is.
     pub(super) fn engine(&self, link: LinkId) -> Option<EngineKind> {
-        self.links.get(&link).map(|link| link.kind)
+        self.links.get(&link).map(|link| link.vendor.engine())
     }
 
     /// The node is gone: the engines see their connections break.
-    pub(super) fn cut_all(&mut self, now: Instant, evi: &mut Evi, openai: &mut OpenAi) {
+    pub(super) fn cut_all(&mut self, now: Instant, vendors: &mut Vendors<'_>) {
         for link in self.links.values_mut() {
             if let Some(session) = link.session.filter(|_| !link.gone) {
-                match link.kind {
-                    EngineKind::Hume => evi.disconnect(now, session),
-                    EngineKind::OpenAi => openai.disconnect(now, session),
-                    EngineKind::Cascade => {}
-                }
+                vendors.disconnect(now, link.vendor, session);
             }
         }
         self.links.clear();
@@ -111,33 +121,29 @@ impl Links {
         self.links.values().any(|link| !link.closed)
     }
 
-    pub(super) fn next_due(&self, evi: &mut Evi, openai: &mut OpenAi) -> Option<Instant> {
+    pub(super) fn next_due(&self, vendors: &mut Vendors<'_>) -> Option<Instant> {
         let mut due = Vec::new();
         for link in self.links.values() {
             due.extend([link.up.next_due(), link.down.next_due(), link.opens_at].into_iter().flatten());
             if let Some(session) = link.session.filter(|_| !link.gone && link.opens_at.is_none()) {
-                due.extend(match link.kind {
-                    EngineKind::Hume => evi.next_due(session),
-                    EngineKind::OpenAi => openai.next_due(session),
-                    EngineKind::Cascade => None,
-                });
+                due.extend(vendors.next_due(link.vendor, session));
             }
         }
         due.into_iter().min()
     }
 
     /// Lets everything happen that is due, and returns what arrived at the node.
-    pub(super) fn turn(&mut self, now: Instant, evi: &mut Evi, openai: &mut OpenAi) -> Vec<(LinkId, Arrived)> {
+    pub(super) fn turn(&mut self, now: Instant, vendors: &mut Vendors<'_>) -> Vec<(LinkId, Arrived)> {
         let mut arrived = Vec::new();
         for (id, link) in &mut self.links {
             while let Some(up) = link.up.pop(now) {
-                link.engine_gets(now, up, evi, openai);
+                link.engine_gets(now, up, vendors);
             }
             if link.opens_at.is_some_and(|at| at <= now) {
                 link.opens_at = None;
                 link.down.push(now, Arrived::Opened);
             }
-            link.engine_sends(now, evi, openai);
+            link.engine_sends(now, vendors);
             while let Some(down) = link.down.pop(now) {
                 if !link.closed {
                     arrived.push((*id, down));
@@ -150,62 +156,51 @@ impl Links {
 }
 
 impl Link {
-    fn engine_gets(&mut self, now: Instant, up: Up, evi: &mut Evi, openai: &mut OpenAi) {
+    fn engine_gets(&mut self, now: Instant, up: Up, vendors: &mut Vendors<'_>) {
         match (up, self.session) {
-            (Up::Handshake(request), _) => {
-                let answer = match &request {
-                    LinkRequest::Hume(connect) => evi.connect(now, &connect.path_and_query(), Some("key")),
-                    LinkRequest::OpenAi => openai.connect(now, "/v1/realtime?model=gpt-realtime-2.1", Some("key")),
-                    // These vendors have no account in this world.
-                    LinkRequest::Deepgram(_) | LinkRequest::Groq(_) | LinkRequest::Cartesia => {
-                        Err(Refused::Status(404))
-                    }
-                };
-                match answer {
-                    Ok(accepted) => {
-                        self.session = Some(accepted.session);
-                        self.opens_at = Some(now + accepted.after);
-                    }
-                    Err(Refused::Status(status)) => {
-                        self.gone = true;
-                        self.down.push(now, Arrived::Refused(LinkCause::Status { status }));
-                    }
-                    Err(Refused::Silence) => {}
+            (Up::Handshake(request), _) => match vendors.connect(now, &request) {
+                Ok(accepted) => {
+                    self.session = Some(accepted.session);
+                    self.opens_at = Some(now + accepted.after);
                 }
-            }
-            (Up::Text(text), Some(session)) if !self.gone => match self.kind {
-                EngineKind::Hume => evi.receive(now, session, Frame::Text(text)),
-                EngineKind::OpenAi => openai.receive(now, session, &Frame::Text(text)),
-                EngineKind::Cascade => {}
+                Err(Refusal::Answered { status, headers, body }) => {
+                    self.gone = true;
+                    let rejected = match self.vendor {
+                        Vendor::Groq => Arrived::Rejected { status, retry_after: retry_after(&headers), body },
+                        Vendor::Evi | Vendor::OpenAi | Vendor::Deepgram | Vendor::Cartesia => {
+                            Arrived::Refused(LinkCause::Status { status })
+                        }
+                    };
+                    self.down.push(now, rejected);
+                }
+                Err(Refusal::Silence) => {}
             },
+            (Up::Frame(frame), Some(session)) if !self.gone => vendors.receive(now, self.vendor, session, frame),
             (Up::Close, session) => {
                 if let Some(session) = session.filter(|_| !self.gone) {
-                    match self.kind {
-                        EngineKind::Hume => evi.disconnect(now, session),
-                        EngineKind::OpenAi => openai.disconnect(now, session),
-                        EngineKind::Cascade => {}
-                    }
+                    vendors.disconnect(now, self.vendor, session);
                 }
                 self.gone = true;
             }
-            (Up::Text(_), _) => {}
+            (Up::Frame(_), _) => {}
         }
     }
 
-    fn engine_sends(&mut self, now: Instant, evi: &mut Evi, openai: &mut OpenAi) {
+    fn engine_sends(&mut self, now: Instant, vendors: &mut Vendors<'_>) {
         let Some(session) = self.session.filter(|_| self.opens_at.is_none()) else { return };
         while !self.gone {
-            let out = match self.kind {
-                EngineKind::Hume => evi.poll(now, session),
-                EngineKind::OpenAi => openai.poll(now, session),
-                EngineKind::Cascade => None,
-            };
-            let Some(out) = out else { return };
+            let Some(out) = vendors.poll(now, self.vendor, session) else { return };
+            let streamed = self.vendor == Vendor::Groq;
             self.down.push(
                 now,
                 match out {
+                    Out::Text(text) if streamed => Arrived::Body(text),
                     Out::Text(text) => Arrived::Text(text),
                     Out::Binary(_) => Arrived::Binary,
+                    Out::Close { .. } if streamed => {
+                        self.gone = true;
+                        Arrived::Ended
+                    }
                     Out::Close { code, .. } => {
                         self.gone = true;
                         Arrived::Lost(Some(code))
@@ -218,4 +213,9 @@ impl Link {
             );
         }
     }
+}
+
+fn retry_after(headers: &[(&'static str, String)]) -> Option<Duration> {
+    let (_, value) = headers.iter().find(|(name, _)| *name == wire::groq::error::RETRY_AFTER_HEADER)?;
+    wire::groq::error::retry_after(value)
 }

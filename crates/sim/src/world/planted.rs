@@ -1,11 +1,13 @@
 //! Bugs on purpose, between the call and the world: each must be found by [`check`](super::check), or the checks are toys.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use call::journal::{EndedBy, Kind};
 use call::{Call, Command, Input, LinkEvent, LinkRequest, Output, PhoneEvent};
 use wire::twilio::stream::Outbound;
+
+use super::tape::Tape;
 
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +48,14 @@ pub enum Bug {
     GreetsAgain,
     /// The disclosure is not said.
     NoDisclosure,
+    /// An answer that was begun early is said, whether or not the caller goes on.
+    EarlyNotWithdrawn,
+    /// The context of an interrupted answer is not cancelled.
+    ContextNotCancelled,
+    /// The model is told whole sentences, whatever was heard of them.
+    HistoryNotCut,
+    /// A link of the cascade that was lost is not dialled again.
+    LinkNotRedialled,
 }
 
 impl Bug {
@@ -70,6 +80,10 @@ impl Bug {
         Self::GreetsAgain,
         Self::NoDisclosure,
     ];
+
+    /// Those that only the cascade can have.
+    pub const CASCADE: [Self; 4] =
+        [Self::EarlyNotWithdrawn, Self::ContextNotCancelled, Self::HistoryNotCut, Self::LinkNotRedialled];
 }
 
 /// The name of an output, for counting.
@@ -105,12 +119,17 @@ pub struct Planted {
     interrupted: bool,
     /// After a `clear`, marks are taken for returned as soon as they are sent: each return counts for the next mark.
     shifted: bool,
+    /// What each context was given to say.
+    said: BTreeMap<String, String>,
+    /// What reached the call, since when.
+    tape: Option<(Instant, Tape)>,
 }
 
 impl Planted {
-    pub(super) fn new(call: Call, bug: Option<Bug>, _seed: u64) -> Self {
+    pub(super) fn new(call: Call, bug: Option<Bug>, tape: Option<(Instant, Tape)>) -> Self {
         Self {
             call,
+            tape,
             bug,
             extra: VecDeque::new(),
             held_step: None,
@@ -119,10 +138,19 @@ impl Planted {
             mute: 0,
             interrupted: false,
             shifted: false,
+            said: BTreeMap::new(),
         }
     }
 
+    /// All that reached the call.
+    pub(super) fn into_tape(self) -> Option<Tape> {
+        self.tape.map(|(_, tape)| tape)
+    }
+
     pub(super) fn handle(&mut self, now: Instant, input: Input<'_>) {
+        if let Some((began, tape)) = &mut self.tape {
+            tape.keep(now - *began, &input);
+        }
         match (self.bug, &input) {
             (Some(Bug::HangUpUnnoticed), Input::Phone(PhoneEvent::Stopped | PhoneEvent::Lost)) => {}
             (Some(Bug::ClearedMarksCount), _) if self.shifted => {
@@ -148,6 +176,12 @@ impl Planted {
                     && (text.contains("\"tool_call\"") || text.contains("response.done")) =>
             {
                 self.call.handle(now, Input::Command(Command::HangUp { by: EndedBy::Agent }));
+            }
+            (Some(Bug::EarlyNotWithdrawn), Input::Link(link, LinkEvent::Text(text)))
+                if text.contains("\"EagerEndOfTurn\"") =>
+            {
+                let taken = text.replacen("EagerEndOfTurn", "EndOfTurn", 1);
+                self.call.handle(now, Input::Link(*link, LinkEvent::Text(&taken)));
             }
             _ => self.call.handle(now, input),
         }
@@ -239,8 +273,41 @@ impl Planted {
                 let text = text.replace("AI assistant", "assistant").replace("recorded", "fine");
                 Some(Output::Send { link, text })
             }
+            (Bug::ContextNotCancelled, Output::Send { text, .. }) if text.contains("\"cancel\":true") => None,
+            (Bug::LinkNotRedialled, Output::Open { link, request })
+                if link.port > 1 && !matches!(request, LinkRequest::Groq(_)) =>
+            {
+                None
+            }
+            (Bug::HistoryNotCut, output @ Output::Send { .. }) => {
+                self.note_words(&output);
+                Some(output)
+            }
+            (Bug::HistoryNotCut, Output::Open { link, request: LinkRequest::Groq(body) }) => {
+                Some(Output::Open { link, request: LinkRequest::Groq(self.uncut(&body)) })
+            }
             (_, output) => Some(output),
         }
+    }
+
+    fn note_words(&mut self, output: &Output) {
+        let Output::Send { text, .. } = output else { return };
+        let Ok(message) = serde_json::from_str::<serde_json::Value>(text) else { return };
+        if let (Some(context), Some(words)) = (message["context_id"].as_str(), message["transcript"].as_str()) {
+            self.said.entry(context.to_owned()).or_default().push_str(words);
+        }
+    }
+
+    /// The request with each sentence of the agent as it was to be said.
+    fn uncut(&self, body: &str) -> String {
+        let mut request: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+        for message in request["messages"].as_array_mut().into_iter().flatten() {
+            let Some(said) = message["content"].as_str().filter(|_| message["role"] == "assistant") else { continue };
+            if let Some(whole) = self.said.values().find(|whole| !said.is_empty() && whole.trim().starts_with(said)) {
+                message["content"] = whole.trim().into();
+            }
+        }
+        request.to_string()
     }
 }
 

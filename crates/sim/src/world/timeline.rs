@@ -25,6 +25,8 @@ pub(super) fn of_link(arrived: &Arrived) -> Option<String> {
         Arrived::Refused(why) => format!("refuses: {}", json(why)),
         Arrived::Lost(code) => format!("link lost, code {code:?}"),
         Arrived::Binary => "binary frame".to_owned(),
+        Arrived::Rejected { status, .. } => format!("answers {status}"),
+        Arrived::Body(_) | Arrived::Ended => return None,
         Arrived::Text(text) => {
             let value: serde_json::Value = serde_json::from_str(text).ok()?;
             match value["type"].as_str()? {

@@ -8,7 +8,7 @@ use sim::evi::fault::Faults;
 use sim::evi::{Evi, EviConfig};
 use sim::openai::{OpenAi, OpenAiConfig};
 use sim::phone::{Act, CallerScript, Cue, DelaySettings, PhoneConfig};
-use sim::world::{World, WorldConfig};
+use sim::world::{Cascade, Rough, World, WorldConfig};
 
 /// The agents that come with the program, by name.
 pub(super) const AGENTS: [(&str, &str); 4] = [
@@ -81,10 +81,12 @@ pub(super) fn config(engine: EngineKind, caller: CallerScript) -> WorldConfig {
         caller,
         evi: Evi::new(EviConfig::default(), Faults::none(), 1),
         openai: OpenAi::new(OpenAiConfig::default(), Faults::none(), 1),
+        cascade: Cascade::well(1),
         phone_ways: (way(25), way(25)),
         engine_ways: (way(15), way(15)),
         ringing: Duration::from_millis(600),
         node: Vec::new(),
+        rough: Rough::default(),
         bug: None,
         at_most: Duration::from_secs(120),
         seed: 1,
