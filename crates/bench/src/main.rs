@@ -8,11 +8,15 @@
 //!
 //! `cargo run --release -p bench -- calls` asks for pages of the call log among ten thousand calls and among two hundred
 //! thousand, and says what they cost.
+//!
+//! `cargo run --release -p bench -- engines` measures what a second of call costs with each engine: processor time of the
+//! call machine, bytes and messages. It fails if an engine that takes the phone's own mu-law is not cheaper than EVI.
 
 #![expect(clippy::print_stdout, reason = "a program that reports to a terminal")]
 
 mod callbacks;
 mod calls;
+mod engines;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -30,7 +34,8 @@ fn main() -> anyhow::Result<()> {
             let counts: Result<Vec<u32>, _> = counts.iter().map(|count| count.parse()).collect();
             calls::run(&counts.context("failed to read the numbers of calls")?)
         }
-        _ => bail!("usage: bench seeds <count> | callbacks <count> | calls [<count> …]"),
+        ["engines"] => engines::run(),
+        _ => bail!("usage: bench seeds <count> | callbacks <count> | calls [<count> …] | engines"),
     }
 }
 
