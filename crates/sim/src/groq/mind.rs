@@ -30,8 +30,8 @@ fn answer(mut assistant: Assistant, messages: &[Message]) -> Reply {
     let (mut greets, mut pending) = (true, Reply::default());
     // Our last sentence broke off, and we are asked to go on with it.
     let (messages, broken_off) = match messages {
-        [earlier @ .., Message::Assistant { content: Some(said), tool_calls }, Message::System { .. }]
-            if tool_calls.is_empty() =>
+        [earlier @ .., Message::Assistant { content: Some(said), tool_calls }, Message::System { content }]
+            if tool_calls.is_empty() && !is_note(content) =>
         {
             (earlier, Some(said.as_str()))
         }

@@ -13,6 +13,7 @@ use wire::groq::request::{ChatRequest, Message, ToolCall, ToolChoice, ToolChoice
 use wire::groq::sse::SseReader;
 use wire::groq::stream::StreamEvent;
 
+use super::GO_ON;
 use crate::engine::Outbox;
 use crate::io::LinkRequest;
 use crate::journal::LinkCause;
@@ -96,8 +97,7 @@ impl Mind {
         }
         outbox.open(port, LinkRequest::Groq(request.to_json()));
         let by = outbox.now + GROQ_FIRST_WORD_WITHIN;
-        // What stands last is then our own word, behind the agent's; else it is the caller's or a tool's.
-        let goes_on = request.messages.len() > 1 && matches!(request.messages.last(), Some(Message::System { .. }));
+        let goes_on = matches!(request.messages.last(), Some(Message::System { content }) if content == GO_ON);
         self.asked = Some(Asked { port, reader: SseReader::default(), reply: Reply::default(), by, goes_on });
     }
 
