@@ -169,6 +169,8 @@ async fn a_dashboard_with_a_token_sees_the_journal_as_it_is_written() {
     dashboard.send(Message::text(token)).await.unwrap();
     dashboard.send(Message::text(format!(r#"{{"subscribe":"{}"}}"#, call.id))).await.unwrap();
     eventually("the dashboard", async || node.figure("live_sockets").await == 1).await;
+    let confirmed = tokio::time::timeout(Duration::from_secs(5), dashboard.next()).await.unwrap().unwrap().unwrap();
+    assert_eq!(confirmed.to_text().unwrap(), format!(r#"{{"following":"{}"}}"#, call.id));
     let _phone = node.call(&call).await;
     let mut kinds = Vec::new();
     while !kinds.contains(&"engine_ready".to_owned()) {
